@@ -22,7 +22,7 @@ step() {
 }
 
 step "unpacking $tarball" tar -C "$work" -xf "$tarball"
-src=$(find "$work" -maxdepth 1 -type d -name 'newlib-*' | head -n 1)
+src=$(find "$work" -mindepth 1 -maxdepth 1 -type d -name 'newlib-*' | head -n 1)
 mkdir "$work/build"
 cd "$work/build"
 
