@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * QEMU's inter-VM shared memory device: a region of memory that several VMs share, and, on the doorbell
+ * variant, interrupts between them. This is the bare device: it knows peers' numbers and nothing of
+ * messages, and it is told nothing of peers that come and go.
+ *
+ * Source: QEMU, docs/specs/ivshmem-spec.txt. Functions return 0 or a negative errno value.
+ */
+#ifndef ISTHMUS_IVSHMEM_H
+#define ISTHMUS_IVSHMEM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define IVSHMEM_VECTORS_MAX 256 /* above, the doorbell's vector field changes its meaning */
+#define IVSHMEM_NO_VECTOR UINT32_MAX
+
+struct ivshmem;
+struct pci_device;
+
+/* How many ivshmem devices there are. 0 also where there is no PCI. Opens nothing. */
+unsigned int ivshmem_count(void);
+
+/*
+ * Opens device @index (0 is the first in bus order): maps its registers and its region and, where it has
+ * a doorbell, switches MSI-X on. A second call gives the same device. It stays open until the guest ends.
+ * Each failure logs one line. -ENODEV: no such device; -ENOSPC: firmware gave it no addresses and there
+ * was no room; -ENOMEM: can't be mapped; -ENXIO: it isn't built as the specification says.
+ */
+int ivshmem_open(unsigned int index, struct ivshmem **device);
+
+/* False for ivshmem-plain: no interrupts and no peer id. */
+bool ivshmem_has_doorbell(const struct ivshmem *device);
+
+/* This VM's peer id, as the server gave it. 0 on a plain device, where it means nothing. */
+uint16_t ivshmem_id(const struct ivshmem *device);
+
+/* How many vectors this VM has, 1..256; 0 on a plain device. Other peers may have fewer or more. */
+unsigned int ivshmem_vectors(const struct ivshmem *device);
+
+/* The region, mapped write-back, and its size in bytes (a power of two). */
+void *ivshmem_region(const struct ivshmem *device);
+uint64_t ivshmem_size(const struct ivshmem *device);
+
+/* The region's physical address in this VM. */
+uint64_t ivshmem_region_address(const struct ivshmem *device);
+
+/* The memory type the CPU really uses for the region, from page tables and MTRRs: "write-back". */
+const char *ivshmem_memory_type(const struct ivshmem *device);
+
+/* The PCI device underneath, for tools. */
+struct pci_device *ivshmem_pci(const struct ivshmem *device);
+
+/* The registers that are safe to read (IntrMask and IVPosition), for tools. */
+uint32_t ivshmem_interrupt_mask(const struct ivshmem *device);
+uint32_t ivshmem_position(const struct ivshmem *device);
+
+/*
+ * Rings: @vector of @peer gets an interrupt. The write goes out after every earlier store. There is no
+ * error: a peer or a vector that isn't there takes no notice, nor does one whose QEMU hasn't heard of this
+ * VM yet, and several rings may become one interrupt. No effect on a plain device.
+ */
+void ivshmem_notify(struct ivshmem *device, uint16_t peer, uint16_t vector);
+
+/*
+ * Lets @vector interrupt this CPU from now on, and counts its interrupts. @handler, if not NULL, is called
+ * with interrupts off; @flags as in pci_msix_bind(). A ring that came before is delivered now.
+ * -EINVAL: no such vector; -ENOSPC: no CPU vector left.
+ */
+int ivshmem_set_handler(struct ivshmem *device, unsigned int vector, void (*handler)(void *arg),
+			void *arg, unsigned int flags);
+
+/* Takes the handler off; rings are kept pending again. */
+void ivshmem_clear_handler(struct ivshmem *device, unsigned int vector);
+
+/* Interrupts of @vector since its handler was set. */
+uint64_t ivshmem_interrupts(const struct ivshmem *device, unsigned int vector);
+
+/* A masked vector's ring is kept pending, once, until it is unmasked. */
+void ivshmem_mask(struct ivshmem *device, unsigned int vector);
+void ivshmem_unmask(struct ivshmem *device, unsigned int vector);
+
+/*
+ * Sleeps in hlt until @vector has had more than *@seen interrupts or the clock passes @deadline_ns (of
+ * clock_now_ns()); *@seen is then the new count. With IVSHMEM_NO_VECTOR (and @device and @seen NULL) it
+ * waits for the deadline alone. 0, -ETIMEDOUT, or -EINVAL for a vector that isn't there.
+ */
+int ivshmem_wait(struct ivshmem *device, unsigned int vector, uint64_t *seen, uint64_t deadline_ns);
+
+#endif
