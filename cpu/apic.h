@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The local APIC: Intel SDM volume 3, chapter "Advanced Programmable Interrupt Controller". */
+#ifndef CPU_APIC_H
+#define CPU_APIC_H
+
+#include <stdint.h>
+
+/* Physical address of the registers, from IA32_APIC_BASE; 0 if this CPU has no local APIC. */
+uint64_t apic_physical_base(void);
+
+/*
+ * Switch this CPU's APIC on with everything in it masked, and the 8259s off. base: where its
+ * registers are mapped, uncached. Returns 0, or -ENODEV where CPUID knows no APIC.
+ */
+int apic_init(volatile void *base);
+
+/* This CPU's id, as MSI addresses and the MADT know it. */
+uint32_t apic_id(void);
+
+/* What a device must write where (MSI message) to raise vector on this CPU, edge-triggered. */
+void apic_msi_message(int vector, uint64_t *address, uint32_t *data);
+
+/*
+ * One-shot timer: its interrupt comes at deadline_ns of clock_now_ns() or later, and earlier
+ * when that is further away than the hardware counts: look at the clock and arm again. A deadline
+ * that has passed comes at once. Arming again replaces; UINT64_MAX disarms. Software timers
+ * (timer.h) own it once one has been started.
+ */
+void apic_timer_arm(uint64_t deadline_ns);
+void apic_timer_set_handler(void (*handler)(void *arg), void *arg);
+
+/* The timer as a reference clock for calibration: start it counting down from ~0, masked; read. */
+void apic_timer_count_start(void);
+uint32_t apic_timer_count_read(void);
+
+/* Timer ticks per second, measured by the clock (clock.h), which sets it. */
+void apic_timer_set_frequency(uint64_t hz);
+uint64_t apic_timer_frequency(void);
+
+/* End of interrupt, only if this vector is in service: for the entry code. */
+void apic_end_interrupt(int vector);
+
+uint64_t apic_spurious_count(void);
+uint64_t apic_error_count(void);
+
+#endif
