@@ -35,15 +35,17 @@ struct cpu_symbol {
 /* What a panic needs to know of the image to name functions. All of it must stay mapped. */
 struct cpu_image {
 	const char *name;
-	uintptr_t base;                /* of the offsets below */
-	uintptr_t text, text_end;      /* where code lies */
-	uint64_t symbol_count;         /* 0: no names */
+	uintptr_t base;        /* of the offsets below; text lies from here */
+	uintptr_t text_end;    /* to here, read-only data to */
+	uintptr_t rodata_end;  /* here, and writable data to */
+	uintptr_t end;         /* here */
+	uint64_t symbol_count; /* 0: no names */
 	const struct cpu_symbol *symbols;
 	const char *symbol_names;
 };
 
 struct cpu_config {
-	struct cpu_stack stack[CPU_STACKS];
+	struct cpu_stack stack[CPU_STACKS]; /* of the CPU that boots */
 	struct cpu_image image;
 };
 
