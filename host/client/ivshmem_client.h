@@ -44,23 +44,23 @@ struct ivshmem_client_options {
 #define IVSHMEM_CLIENT_TIMEOUT_MS 5000
 
 enum ivshmem_client_event_kind {
-	IVSHMEM_CLIENT_PEER_JOINED,	/* its vector 0 has arrived; others follow as PEER_VECTOR */
-	IVSHMEM_CLIENT_PEER_VECTOR,	/* one more vector of a known peer */
-	IVSHMEM_CLIENT_PEER_LEFT,	/* its eventfds are closed by the time this is reported */
-	IVSHMEM_CLIENT_OWN_VECTOR,	/* one more vector of this client */
+	IVSHMEM_CLIENT_PEER_JOINED, /* its vector 0 has arrived; others follow as PEER_VECTOR */
+	IVSHMEM_CLIENT_PEER_VECTOR, /* one more vector of a known peer */
+	IVSHMEM_CLIENT_PEER_LEFT,   /* its eventfds are closed by the time this is reported */
+	IVSHMEM_CLIENT_OWN_VECTOR,  /* one more vector of this client */
 };
 
 struct ivshmem_client_event {
 	enum ivshmem_client_event_kind kind;
-	unsigned int peer;		/* an id; the own one for OWN_VECTOR */
-	unsigned int vector;		/* index; 0 for PEER_LEFT */
+	unsigned int peer;   /* an id; the own one for OWN_VECTOR */
+	unsigned int vector; /* index; 0 for PEER_LEFT */
 };
 
 /*
  * Connects to the server's socket at @path and does the handshake: version, id, region, then
- * as many of the own vectors as options->min_vectors asks for, then whatever else can be read without
- * waiting. Peers that arrived on the way are in the table already and are not reported again by
- * ivshmem_client_next_event().
+ * as many of the own vectors as options->min_vectors asks for, then whatever else can be read
+ * without waiting. Peers that arrived on the way are in the table already and are not reported
+ * again by ivshmem_client_next_event().
  *
  * @options may be NULL: one own vector, all kept, 5 seconds.
  * Returns 0 and the client in *@client, to be given back with ivshmem_client_close(); or, with
@@ -76,8 +76,7 @@ struct ivshmem_client_event {
  * -ENOMEM		out of memory
  */
 int ivshmem_client_open(struct ivshmem_client **client, const char *path,
-			const struct ivshmem_client_options *options,
-			struct ivshmem_client_error *error);
+	const struct ivshmem_client_options *options, struct ivshmem_client_error *error);
 
 /* Closes the connection and every descriptor that came over it. NULL is allowed. */
 void ivshmem_client_close(struct ivshmem_client *client);
@@ -93,7 +92,8 @@ uint64_t ivshmem_client_region_size(const struct ivshmem_client *client);
 
 /*
  * True if the region can never shrink (a memfd sealed so, as `ivshmem-server --memfd` makes it).
- * Where it is false, anybody who holds the file may truncate it, and a touch of a lost page is a SIGBUS.
+ * Where it is false, anybody who holds the file may truncate it, and a touch of a lost page is a
+ * SIGBUS.
  */
 bool ivshmem_client_region_sealed(const struct ivshmem_client *client);
 
@@ -106,21 +106,21 @@ int ivshmem_client_fd(const struct ivshmem_client *client);
 /*
  * Takes the next message if there is one; never waits.
  * Returns 1 and *@event; 0 when there is nothing (more) to read; or, once the connection has
- * ended, -ECONNRESET (the server closed), -EPROTO (it broke a rule), -EMFILE (this process ran out of
- * descriptors, so that a vector is lost) or another errno, with @error (may be NULL) filled, and
+ * ended, -ECONNRESET (the server closed), -EPROTO (it broke a rule), -EMFILE (this process ran out
+ * of descriptors, so that a vector is lost) or another errno, with @error (may be NULL) filled, and
  * the same value ever after.
  * An ended connection is not the end of the client: region, own and peers' eventfds go on working.
  * What is lost is news of peers.
  */
 int ivshmem_client_next_event(struct ivshmem_client *client, struct ivshmem_client_event *event,
-			      struct ivshmem_client_error *error);
+	struct ivshmem_client_error *error);
 
 /* Own vectors that have arrived, 0..256. */
 unsigned int ivshmem_client_vectors(const struct ivshmem_client *client);
 
 /*
- * The eventfd of the own @vector, or -1. Readable when this vector was rung. All holders share its O_NONBLOCK flag
- * and QEMU changes it: empty it only with ivshmem_eventfd_drain().
+ * The eventfd of the own @vector, or -1. Readable when this vector was rung. All holders share its
+ * O_NONBLOCK flag and QEMU changes it: empty it only with ivshmem_eventfd_drain().
  */
 int ivshmem_client_own_eventfd(const struct ivshmem_client *client, unsigned int vector);
 
@@ -131,15 +131,15 @@ int ivshmem_client_next_peer(const struct ivshmem_client *client, int after);
 unsigned int ivshmem_client_peer_vectors(const struct ivshmem_client *client, unsigned int peer);
 
 /* The eventfd that rings @vector of @peer, or -1. The own id is allowed. */
-int ivshmem_client_peer_eventfd(const struct ivshmem_client *client, unsigned int peer,
-				unsigned int vector);
+int ivshmem_client_peer_eventfd(
+	const struct ivshmem_client *client, unsigned int peer, unsigned int vector);
 
 /*
  * Rings @vector of @peer (the own id is allowed), as a guest's doorbell does. Does not wait.
  * Returns 0; -ENOENT when that peer or vector is not known (yet), as the device would ignore it;
  * another negative errno when the kernel refused the write.
  */
-int ivshmem_client_notify(const struct ivshmem_client *client, unsigned int peer,
-			  unsigned int vector);
+int ivshmem_client_notify(
+	const struct ivshmem_client *client, unsigned int peer, unsigned int vector);
 
 #endif

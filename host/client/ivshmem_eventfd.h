@@ -13,7 +13,8 @@
 uint64_t ivshmem_eventfd_drain(int fd);
 
 /*
- * Adds one to @fd. Returns 0, also when its counter is full (it is rung already), or a negative errno.
+ * Adds one to @fd. Returns 0, also when its counter is full (it is rung already), or a negative
+ * errno.
  */
 int ivshmem_eventfd_ring(int fd);
 

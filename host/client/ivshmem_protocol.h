@@ -19,18 +19,19 @@
 #ifndef HOST_CLIENT_IVSHMEM_PROTOCOL_H
 #define HOST_CLIENT_IVSHMEM_PROTOCOL_H
 
-#define IVSHMEM_PROTOCOL_VERSION	0	/* the one there is */
-#define IVSHMEM_PROTOCOL_REGION		(-1)	/* announces the region's file descriptor */
-#define IVSHMEM_PROTOCOL_MESSAGE_SIZE	8	/* bytes */
-#define IVSHMEM_PROTOCOL_IDS		65536	/* ids are 0..65535 */
-#define IVSHMEM_PROTOCOL_VECTORS_MAX	256	/* above, QEMU's doorbell register is ambiguous */
+#define IVSHMEM_PROTOCOL_VERSION      0     /* the one there is */
+#define IVSHMEM_PROTOCOL_REGION       (-1)  /* announces the region's file descriptor */
+#define IVSHMEM_PROTOCOL_MESSAGE_SIZE 8     /* bytes */
+#define IVSHMEM_PROTOCOL_IDS          65536 /* ids are 0..65535 */
+#define IVSHMEM_PROTOCOL_VECTORS_MAX  256   /* above, QEMU's doorbell register is ambiguous */
 
 /*
  * Isthmus's own: a server that cannot take a client sends one of these in place of the version
  * and closes. QEMU then fails with "server sent version ..."; were the socket closed without
  * a word, QEMU 7.2 would spin for ever.
  */
-#define IVSHMEM_PROTOCOL_REFUSED_IDS	(-2)	/* no id is free */
-#define IVSHMEM_PROTOCOL_REFUSED_FILES	(-3)	/* the server has no file descriptors or memory left */
+#define IVSHMEM_PROTOCOL_REFUSED_IDS   (-2) /* no id is free */
+#define IVSHMEM_PROTOCOL_REFUSED_FILES (-3) /* the server has no file descriptors or memory left   \
+					     */
 
 #endif
