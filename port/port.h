@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the two halves of the guest's port share: attach.c binds regions, wait.c waits. */
+#ifndef PORT_PORT_H
+#define PORT_PORT_H
+
+#include "msg/port.h"
+
+/* The one context of this CPU, made at the first call; NULL when there is no memory. */
+struct msg_context *port_context(void);
+
+/* A doorbell or anything else that a sleep must end for. Safe in an interrupt handler. */
+void port_wake(void *unused);
+
+#endif
