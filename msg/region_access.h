@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Every access of the message layer to a region goes through this header. A test build can put
+ * itself between any two of them: compile msg/ with -DMSG_INTERPOSE='"file.h"', and file.h defines
+ * the functions region_* below in whatever way it likes, usually around the region_raw_* ones. In the
+ * real build each of them is one instruction.
+ *
+ * Orders: plain loads and stores are relaxed atomics (never torn, never merged); `acquire` and
+ * `release` cost nothing on x86; region_fence is a full barrier (store to load).
+ */
+#ifndef MSG_REGION_ACCESS_H
+#define MSG_REGION_ACCESS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REGION_INLINE static inline __attribute__((always_inline, unused))
+
+REGION_INLINE uint32_t region_raw_load32(const uint32_t *p)
+{
+	return atomic_load_explicit((const volatile _Atomic uint32_t *)p, memory_order_relaxed);
+}
+
+REGION_INLINE uint64_t region_raw_load64(const uint64_t *p)
+{
+	return atomic_load_explicit((const volatile _Atomic uint64_t *)p, memory_order_relaxed);
+}
+
+REGION_INLINE uint32_t region_raw_load_acquire32(const uint32_t *p)
+{
+	return atomic_load_explicit((const volatile _Atomic uint32_t *)p, memory_order_acquire);
+}
+
+REGION_INLINE uint64_t region_raw_load_acquire64(const uint64_t *p)
+{
+	return atomic_load_explicit((const volatile _Atomic uint64_t *)p, memory_order_acquire);
+}
+
+REGION_INLINE void region_raw_store32(uint32_t *p, uint32_t value)
+{
+	atomic_store_explicit((volatile _Atomic uint32_t *)p, value, memory_order_relaxed);
+}
+
+REGION_INLINE void region_raw_store64(uint64_t *p, uint64_t value)
+{
+	atomic_store_explicit((volatile _Atomic uint64_t *)p, value, memory_order_relaxed);
+}
+
+REGION_INLINE void region_raw_store_release32(uint32_t *p, uint32_t value)
+{
+	atomic_store_explicit((volatile _Atomic uint32_t *)p, value, memory_order_release);
+}
+
+REGION_INLINE void region_raw_store_release64(uint64_t *p, uint64_t value)
+{
+	atomic_store_explicit((volatile _Atomic uint64_t *)p, value, memory_order_release);
+}
+
+REGION_INLINE void region_raw_fence(void)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* Only for claiming slots and the right to format; not atomic between guests whose emulator drops
+ * the lock prefix, which their users allow for. */
+REGION_INLINE bool region_raw_cas64(uint64_t *p, uint64_t expected, uint64_t desired)
+{
+	return atomic_compare_exchange_strong_explicit((volatile _Atomic uint64_t *)p, &expected,
+		desired, memory_order_seq_cst, memory_order_seq_cst);
+}
+
+/* Eight bytes at any alignment, for payloads. */
+struct region_word {
+	uint64_t value;
+} __attribute__((packed, may_alias));
+
+/* Copies len < 64 bytes; the last word overlaps the one before. Payload only: tearing is fine. */
+REGION_INLINE void region_raw_copy_small(void *to, const void *from, size_t len)
+{
+	uint8_t *d = to;
+	const uint8_t *s = from;
+	size_t at = 0;
+
+	if (len >= 8) {
+		for (; at + 8 < len; at += 8)
+			((struct region_word *)(d + at))->value =
+				((const struct region_word *)(s + at))->value;
+		((struct region_word *)(d + len - 8))->value =
+			((const struct region_word *)(s + len - 8))->value;
+		return;
+	}
+	for (; at < len; at++)
+		*(volatile uint8_t *)(d + at) = s[at];
+}
+
+#ifdef MSG_INTERPOSE
+#include MSG_INTERPOSE
+#else
+
+#define region_load32          region_raw_load32
+#define region_load64          region_raw_load64
+#define region_load_acquire32  region_raw_load_acquire32
+#define region_load_acquire64  region_raw_load_acquire64
+#define region_store32         region_raw_store32
+#define region_store64         region_raw_store64
+#define region_store_release32 region_raw_store_release32
+#define region_store_release64 region_raw_store_release64
+#define region_fence           region_raw_fence
+#define region_cas64           region_raw_cas64
+
+/* Payload, private memory <-> region; copy is the port's, for 64 bytes and more. */
+
+
+REGION_INLINE void region_copy_in(void (*copy)(void *, const void *, size_t),
+	void *region, const void *data,
+	size_t len)
+{
+	if (len < 64)
+		region_raw_copy_small(region, data, len);
+	else
+		copy(region, data, len);
+}
+
+REGION_INLINE void region_copy_out(void (*copy)(void *, const void *, size_t),
+	void *data, const void *region,
+	size_t len)
+{
+	if (len < 64)
+		region_raw_copy_small(data, region, len);
+	else
+		copy(data, region, len);
+}
+#endif
+
+#endif
