@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One guest as data, and the QEMU command line for it. Pure: no file is opened, nothing is looked up,
+ * so that what a run uses and what --dry-run prints come from the same place.
+ */
+#ifndef ISTHMUS_LAUNCH_QEMU_H
+#define ISTHMUS_LAUNCH_QEMU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/launch/text.h"
+
+struct qemu_region {
+	bool plain;		/* ivshmem-plain: no interrupts, no server */
+	const char *path;	/* the server's socket, or the backing file of a plain region */
+	uint64_t size;		/* bytes; plain only (the server decides otherwise) */
+	unsigned int vectors;	/* doorbell only */
+};
+
+/* All strings are borrowed. NULL and 0 mean "leave the option out" unless said otherwise. */
+struct qemu_config {
+	const char *program;
+	const char *name;
+	const char *machine;	/* pc, q35, microvm, or a whole -machine value */
+	const char *accel;
+	const char *cpu;
+	unsigned int cpus;	/* 1 is given to QEMU as 1,maxcpus=2: see qemu.c */
+	unsigned int mem_mib;
+	const char *bios;
+	const char *kernel;
+	const char *append;
+	const char *qmp;	/* socket on which QEMU listens for QMP */
+	const char *gdb;	/* socket on which QEMU waits, stopped, for gdb */
+	const struct qemu_region *regions;
+	size_t n_regions;
+	const struct words *extra;	/* verbatim, last */
+};
+
+/* Append the program and its arguments to `out`. */
+void qemu_command(const struct qemu_config *c, struct words *out);
+
+#endif

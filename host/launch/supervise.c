@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "host/launch/supervise.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host/launch/guardian.h"
+#include "host/launch/part.h"
+#include "host/launch/ready.h"
+
+#define MS			1000000ull
+#define SERVER_START_NS		(10000 * MS)	/* to listen */
+#define SERVER_LOOK_NS		(3 * MS)	/* between two looks */
+#define SERVER_STOP_NS		(1000 * MS)	/* to obey SIGTERM */
+#define PIPE_STOP_NS		(500 * MS)	/* for the pipes of a dead child to end */
+#define SCREEN_STOP_NS		(1000 * MS)	/* for a stalled screen, once the run ends */
+
+struct run {
+	struct plan *p;
+	struct screen screen;
+	struct guardian guardian;
+	struct part *parts;	/* the servers, then the guests */
+	size_t n_parts;
+	size_t n_servers;
+	int signals;
+	int status;		/* exit status; the first failure sets it */
+	bool decided;		/* the run is ending */
+	bool servers_told;
+	bool guests_started;
+	bool quiet;		/* ended by the user: no summary */
+	uint64_t started_ns;
+	uint64_t told_ns;	/* when the servers were told to end */
+	struct part *input;	/* the guest that reads our stdin */
+	char pending[4096];	/* read from stdin, not yet taken */
+	size_t n_pending;
+	bool input_ended;
+};
+
+static bool guests_all_ended(const struct run *r)
+{
+	for (size_t i = r->n_servers; i < r->n_parts; i++) {
+		if (r->parts[i].started && !r->parts[i].ended)
+			return false;
+	}
+	return r->guests_started || r->decided;
+}
+
+/* End every guest. The guests' memory has no owner to be saved for: no need to ask them. */
+static void end_run(struct run *r)
+{
+	r->decided = true;
+	r->screen.give_up_ns = screen_now() + SCREEN_STOP_NS;
+	for (size_t i = r->n_servers; i < r->n_parts; i++) {
+		if (r->parts[i].started && !r->parts[i].ended) {
+			r->parts[i].ended_by_us = true;
+			child_kill(&r->parts[i].child, SIGKILL);
+		}
+	}
+}
+
+static void fail_run(struct run *r, int status, bool may_go_on)
+{
+	if (!r->status)
+		r->status = status;
+	if (!may_go_on || !r->p->o->keep_going)
+		end_run(r);
+}
+
+static int open_signals(void)
+{
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction old;
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		/* nohup and a shell's background jobs have reasons to ignore some. */
+		sigaction(ends[i], NULL, &old);
+		if (old.sa_handler != SIG_IGN)
+			sigaddset(&set, ends[i]);
+	}
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	/* In the background, reading the terminal is an error and not a stop. */
+	signal(SIGTTIN, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static bool make_parts(struct run *r)
+{
+	struct plan *p = r->p;
+	const char *log = p->o->log;
+	unsigned int colour = 0;
+	bool ok = true;
+	size_t n = 0;
+
+	if (log && mkdir(log, 0755) && errno != EEXIST) {
+		screen_say(&r->screen, "can't make the log directory %s: %s", log, strerror(errno));
+		return false;
+	}
+	for (size_t i = 0; i < p->n_regions; i++)
+		r->n_servers += p->regions[i].used && !p->regions[i].plain;
+	/* In one piece, since the screen points at the stream that has an open line. */
+	r->parts = text_grow(NULL, r->n_servers + p->n_guests, sizeof(*r->parts));
+	for (size_t i = 0; i < p->n_regions; i++) {
+		char *name;
+
+		if (!p->regions[i].used || p->regions[i].plain)
+			continue;
+		name = r->n_servers == 1 ? text_copy("server") :
+					   text_format("server.%s", p->regions[i].name);
+		ok &= part_init(&r->parts[n], &r->screen, name, true, i, 7, log);
+		r->n_parts = ++n;
+		free(name);
+	}
+	/* Only guests set the width of the names: a server that works says nothing. */
+	r->screen.name_width = 0;
+	for (size_t i = 0; i < p->n_guests; i++) {
+		ok &= part_init(&r->parts[n], &r->screen, p->guests[i].name, false, i, colour++, log);
+		r->n_parts = ++n;
+	}
+	return ok;
+}
+
+static bool start_part(struct run *r, struct part *part, const struct words *argv, const int *fds,
+		       size_t n_fds, bool input)
+{
+	int e = child_start(&part->child, &r->guardian, argv, fds, n_fds, input);
+
+	if (e) {
+		screen_say(&r->screen, "can't start %s for %s: %s", argv->v[0], part->name, strerror(e));
+		fail_run(r, EXIT_TOOL, false);
+		return false;
+	}
+	part->started = true;
+	return true;
+}
+
+static void start_servers(struct run *r)
+{
+	for (size_t i = 0; i < r->n_servers && !r->decided; i++) {
+		struct words argv = { 0 };
+
+		plan_server_command(r->p, r->parts[i].index, &argv);
+		start_part(r, &r->parts[i], &argv, NULL, 0, false);
+		words_free(&argv);
+	}
+}
+
+static void start_guest(struct run *r, struct part *part)
+{
+	const struct plan_guest *g = &r->p->guests[part->index];
+	int fds[TOPOLOGY_REGIONS_MAX];
+	struct words argv = { 0 };
+	size_t n = 0;
+
+	/* A guest gets the plain regions that it is on and no other. */
+	for (size_t i = 0; i < r->p->n_regions; i++) {
+		if (r->p->regions[i].fd < 0)
+			continue;
+		fds[n] = -1;
+		for (unsigned int k = 0; k < g->n_on; k++) {
+			if (g->on[k] == i)
+				fds[n] = r->p->regions[i].fd;
+		}
+		n++;
+	}
+	plan_guest_command(r->p, part->index, &argv);
+	if (start_part(r, part, &argv, fds, n, g->wants_input) && g->wants_input)
+		r->input = part;
+	words_free(&argv);
+	if (g->wants_gdb && part->started) {
+		struct text t = { 0 };
+
+		plan_gdb_command(r->p, part->index, &t);
+		screen_say(&r->screen, "%s waits for gdb; in another terminal: %s", part->name, t.s);
+		text_free(&t);
+	}
+}
+
+/* Start the guests once every server listens; returns when to look again. */
+static uint64_t start_guests(struct run *r, uint64_t now)
+{
+	if (r->guests_started || r->decided)
+		return UINT64_MAX;
+	for (size_t i = 0; i < r->n_servers; i++) {
+		const char *path = r->p->regions[r->parts[i].index].path;
+
+		if (ready_listening(path))
+			continue;
+		if (now - r->started_ns < SERVER_START_NS)
+			return now + SERVER_LOOK_NS;
+		screen_say(&r->screen, "%s did not listen on %s within %llu s", r->parts[i].name, path,
+			   SERVER_START_NS / (1000 * MS));
+		fail_run(r, EXIT_SERVER, false);
+		return UINT64_MAX;
+	}
+	for (size_t i = r->n_servers; i < r->n_parts && !r->decided; i++)
+		start_guest(r, &r->parts[i]);
+	r->guests_started = true;
+	return UINT64_MAX;
+}
+
+static void server_ended(struct run *r, struct part *part)
+{
+	const struct child *c = &part->child;
+	const char *how = "exited with status";
+	char what[32];
+
+	if (part->ended_by_us)
+		return;
+	if (c->end_code == CLD_EXITED) {
+		snprintf(what, sizeof(what), "%d", c->end_status);
+	} else {
+		how = "ended by";
+		describe_signal(c->end_status, what, sizeof(what));
+	}
+	screen_say(&r->screen, "ivshmem-server of region '%s' %s %s%s",
+		   r->p->regions[part->index].name, how, what,
+		   r->guests_started && r->p->o->keep_going ? "; guests that it has connected go on" : "");
+	fail_run(r, EXIT_SERVER, r->guests_started);
+}
+
+static void reap_parts(struct run *r, uint64_t now)
+{
+	for (size_t i = 0; i < r->n_parts; i++) {
+		struct part *part = &r->parts[i];
+
+		if (!part->started || part->ended || !child_reap(&part->child))
+			continue;
+		part->ended = true;
+		part->ended_ns = now;
+		if (part->server) {
+			server_ended(r, part);
+			continue;
+		}
+		part->outcome = outcome_from_wait(part->child.end_code, part->child.end_status);
+		/* It may have ended by itself just before our signal came: then that counts. */
+		if (part->ended_by_us && part->outcome.kind == OUTCOME_QEMU_SIGNAL &&
+		    part->outcome.value == SIGKILL)
+			part->outcome = (struct outcome){ OUTCOME_ENDED, 0 };
+		if (outcome_is_failure(part->outcome) && !r->decided)
+			fail_run(r, outcome_exit_status(part->outcome), true);
+	}
+}
+
+/* When the guests are gone the servers may go; returns when to press them. */
+static uint64_t end_servers(struct run *r, uint64_t now)
+{
+	uint64_t next = UINT64_MAX;
+
+	if (!guests_all_ended(r))
+		return UINT64_MAX;
+	for (size_t i = 0; i < r->n_servers; i++) {
+		struct part *part = &r->parts[i];
+
+		if (!part->started || part->ended)
+			continue;
+		part->ended_by_us = true;
+		if (!r->servers_told)
+			child_kill(&part->child, SIGTERM);
+		else if (now - r->told_ns >= SERVER_STOP_NS)
+			child_kill(&part->child, SIGKILL);
+		next = now + SERVER_STOP_NS;
+	}
+	if (!r->servers_told)
+		r->told_ns = now;
+	r->servers_told = true;
+	return next;
+}
+
+static void take_signal(struct run *r)
+{
+	struct signalfd_siginfo info;
+	char name[32];
+
+	if (read(r->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	describe_signal((int)info.ssi_signo, name, sizeof(name));
+	if (!r->quiet)
+		screen_say(&r->screen, "ended by %s", name);
+	r->quiet = true;
+	r->status = EXIT_SIGNAL + (int)info.ssi_signo;
+	end_run(r);
+}
+
+/* Returns when the time is up. */
+static uint64_t check_timeout(struct run *r, uint64_t now)
+{
+	uint64_t end;
+
+	if (!r->p->timeout_s || r->decided)
+		return UINT64_MAX;
+	end = r->started_ns + r->p->timeout_s * 1000 * MS;
+	if (now < end)
+		return end;
+	screen_say(&r->screen, "timed out after %u s", r->p->timeout_s);
+	r->status = EXIT_TIMEOUT;
+	end_run(r);
+	return UINT64_MAX;
+}
+
+static bool wants_stdin(const struct run *r)
+{
+	return r->input && r->input->child.in >= 0 && !r->input_ended && !r->n_pending && !r->decided;
+}
+
+static void read_stdin(struct run *r)
+{
+	ssize_t n = read(STDIN_FILENO, r->pending, sizeof(r->pending));
+
+	if (n > 0)
+		r->n_pending = (size_t)n;
+	else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+		r->input_ended = true;
+}
+
+static void pass_input(struct run *r)
+{
+	int *in = &r->input->child.in;
+	ssize_t n = 0;
+
+	if (r->n_pending)
+		n = write(*in, r->pending, r->n_pending);
+	if (n > 0) {
+		r->n_pending -= (size_t)n;
+		memmove(r->pending, r->pending + n, r->n_pending);
+	}
+	if ((n < 0 && errno == EPIPE) || (r->input_ended && !r->n_pending)) {
+		close(*in);
+		*in = -1;
+	}
+}
+
+static void wait_for_events(struct run *r, uint64_t until)
+{
+	struct pollfd *f = text_grow(NULL, 4 + 3 * r->n_parts, sizeof(*f));
+	uint64_t now = screen_now();
+	int wait_ms = -1;
+	size_t n = 4;
+
+	f[0] = (struct pollfd){ .fd = r->signals, .events = POLLIN };
+	f[1] = (struct pollfd){ .fd = r->guardian.pidfd, .events = POLLIN };
+	f[2] = (struct pollfd){ .fd = wants_stdin(r) ? STDIN_FILENO : -1, .events = POLLIN };
+	f[3] = (struct pollfd){ .fd = r->input && r->n_pending ? r->input->child.in : -1,
+				.events = POLLOUT };
+	for (size_t i = 0; i < r->n_parts; i++) {
+		const struct child *c = &r->parts[i].child;
+
+		f[n++] = (struct pollfd){ .fd = r->parts[i].ended ? -1 : c->pidfd, .events = POLLIN };
+		f[n++] = (struct pollfd){ .fd = c->out, .events = POLLIN };
+		f[n++] = (struct pollfd){ .fd = c->err, .events = POLLIN };
+	}
+	if (until != UINT64_MAX)
+		wait_ms = until <= now ? 0 : (int)((until - now + MS - 1) / MS);
+	if (poll(f, n, wait_ms) > 0) {
+		if (f[0].revents)
+			take_signal(r);
+		if (f[1].revents && !r->decided) {
+			screen_say(&r->screen, "the guardian process was killed");
+			r->status = EXIT_TOOL;
+			end_run(r);
+		}
+		if (f[2].revents)
+			read_stdin(r);
+	}
+	free(f);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* One turn: look at everything, act, then sleep until something happens. False: all is over. */
+static bool turn(struct run *r)
+{
+	uint64_t now = screen_now(), next = UINT64_MAX;
+	bool done = true;
+
+	/* Ends are looked at before output is read, so that an end's last output is read after it. */
+	reap_parts(r, now);
+	for (size_t i = 0; i < r->n_parts; i++) {
+		struct part *part = &r->parts[i];
+
+		if (!part->started)
+			continue;
+		part_read(part, &r->screen, now);
+		next = earlier(next, stream_tick(&part->out, now));
+		next = earlier(next, stream_tick(&part->err, now));
+		if (part->ended && !part_done(part)) {
+			if (now - part->ended_ns > PIPE_STOP_NS)
+				part_close(part);
+			next = earlier(next, now + PIPE_STOP_NS);
+		}
+		done &= part_done(part);
+	}
+	if (r->input && r->input->child.in >= 0)
+		pass_input(r);
+	if (r->screen.broken && !r->decided) {
+		r->quiet = true;
+		r->status = EXIT_SIGNAL + SIGPIPE;
+		end_run(r);
+	}
+	next = earlier(next, start_guests(r, now));
+	next = earlier(next, check_timeout(r, now));
+	next = earlier(next, end_servers(r, now));
+	if (done && guests_all_ended(r))
+		return false;
+	wait_for_events(r, next);
+	return true;
+}
+
+static void summarise(struct run *r)
+{
+	char how[128];
+
+	if (!r->status || r->quiet)
+		return;
+	for (size_t i = r->n_servers; i < r->n_parts; i++) {
+		if (!r->parts[i].started)
+			continue;
+		outcome_describe(r->parts[i].outcome, how, sizeof(how));
+		screen_say(&r->screen, "%s: %s", r->parts[i].name, how);
+	}
+}
+
+int supervise_run(struct plan *p)
+{
+	struct run r = { .p = p };
+	struct text error = { 0 };
+
+	screen_init(&r.screen, STDOUT_FILENO, STDERR_FILENO);
+	r.signals = open_signals();
+	r.screen.interrupt = r.signals;
+	if (!guardian_start(&r.guardian, p->o->dir))
+		return EXIT_TOOL;
+	if (!plan_place(p, r.guardian.dir, p->o->dir == NULL, &error) ||
+	    !plan_create_files(p, &error)) {
+		screen_say(&r.screen, "%s", error.s);
+		r.status = EXIT_TOOL;
+	} else if (!make_parts(&r)) {
+		r.status = EXIT_TOOL;
+	} else {
+		r.started_ns = screen_now();
+		if (p->timeout_s)
+			r.screen.give_up_ns = r.started_ns + p->timeout_s * 1000 * MS;
+		start_servers(&r);
+		while (turn(&r))
+			;
+		summarise(&r);
+	}
+	for (size_t i = 0; i < r.n_parts; i++) {
+		part_close(&r.parts[i]);
+		part_free(&r.parts[i]);
+	}
+	free(r.parts);
+	guardian_finish(&r.guardian);
+	close(r.signals);
+	text_free(&error);
+	return r.status;
+}
