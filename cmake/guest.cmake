@@ -17,7 +17,7 @@ add_library(isthmus_guest_flags INTERFACE)
 target_compile_options(isthmus_guest_flags INTERFACE
 	$<$<COMPILE_LANGUAGE:C>:-std=gnu11 ${ISTHMUS_WARNINGS}>
 	${ISTHMUS_GUEST_CODEGEN}
-	-nostdinc -isystem "${ISTHMUS_NEWLIB}/include" -isystem "${ISTHMUS_CC_INCLUDE}")
+	-nostdinc "SHELL:-isystem ${ISTHMUS_NEWLIB}/include" "SHELL:-isystem ${ISTHMUS_CC_INCLUDE}")
 target_include_directories(isthmus_guest_flags INTERFACE
 	"${ISTHMUS_ROOT}" "${ISTHMUS_ROOT}/include")
 
