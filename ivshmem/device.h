@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* An open device, as the ivshmem room's own files see it. */
+#ifndef IVSHMEM_DEVICE_H
+#define IVSHMEM_DEVICE_H
+
+#include <isthmus/ivshmem.h>
+#include <isthmus/pci.h>
+
+/* Written by the interrupt handler, read by everybody on this CPU. */
+struct ivshmem_vector {
+	volatile uint64_t interrupts;
+	void (*handler)(void *arg); /* NULL: the interrupt is only counted */
+	void *arg;
+};
+
+struct ivshmem {
+	struct ivshmem *next;
+	struct pci_device *pci;
+	volatile uint8_t *registers;
+	void *region;
+	uint64_t size;		       /* bytes of the region */
+	const char *memory_type;
+	struct ivshmem_vector *vector; /* NULL: plain */
+	size_t vector_pages;
+	unsigned int vectors;
+	uint16_t id;
+};
+
+#endif
