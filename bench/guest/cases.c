@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The cases: round trips, one way, without touching the payload, asleep, under a steady load.
+
+#include "bench/guest/bench_app.h"
+
+#include <errno.h>
+#include <isthmus/clock.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROUND_TRIPS 500 /* per sample */
+#define SAMPLES 60
+#define RAW_CHANGE_MAX 1.25
+#define ONE_WAY_SAMPLES 9
+#define ONE_WAY_BYTES (64u << 20) /* per sample, at most */
+#define ONE_WAY_MESSAGES 200000u
+#define BATCH 16u
+
+static void send_now(struct app *app, const void *data, size_t bytes)
+{
+	int result;
+
+	do {
+		result = msg_trysend(app->channel, data, bytes);
+	} while (result == -EAGAIN);
+	if (result)
+		app_die("send", result);
+}
+
+static void receive_now(struct app *app, void *data, size_t bytes)
+{
+	int64_t result;
+
+	do {
+		result = msg_tryrecv(app->channel, data, APP_MESSAGE_MAX);
+	} while (result == -EAGAIN);
+	if (result != (int64_t)bytes)
+		app_die("receive", result);
+}
+
+static void round_trips(struct app *app, size_t bytes, uint64_t count)
+{
+	uint64_t n;
+
+	for (n = 0; n < count; n++) {
+		if (app->leads) {
+			app_stamp(app_buffer, bytes, n);
+			send_now(app, app_buffer, bytes);
+			receive_now(app, app_buffer, bytes);
+			app_check(app_buffer, bytes, n);
+		} else {
+			receive_now(app, app_buffer, bytes);
+			app_check(app_buffer, bytes, n);
+			send_now(app, app_buffer, bytes);
+		}
+	}
+}
+
+/* Polled round trips, each sample between two looks at the raw flag. */
+static void run_round_trip(struct app *app, size_t bytes)
+{
+	static double value[SAMPLES], ratio[SAMPLES], raws[SAMPLES];
+	size_t kept = 0, i;
+	double before;
+
+	app_meet(app);
+	round_trips(app, bytes, ROUND_TRIPS);
+	before = app_raw(app);
+	for (i = 0; i < SAMPLES; i++) {
+		uint64_t start = clock_ticks();
+		double took, after;
+
+		round_trips(app, bytes, ROUND_TRIPS);
+		took = (double)clock_ticks_to_ns(clock_ticks() - start) / ROUND_TRIPS;
+		after = app_raw(app);
+		if (after <= before * RAW_CHANGE_MAX && before <= after * RAW_CHANGE_MAX) {
+			value[kept] = took;
+			raws[kept] = (before + after) / 2;
+			ratio[kept] = raws[kept] > 0 ? took / raws[kept] : 0;
+			kept++;
+		}
+		before = after;
+	}
+	if (app->leads && kept)
+		app_print("round-trip", bytes, "p50", "ns", app_median(value, kept),
+			  app_median(ratio, kept), app_median(raws, kept), kept);
+}
+
+static uint64_t messages_for(const struct app *app, size_t bytes)
+{
+	uint64_t count = ONE_WAY_BYTES / bytes;
+
+	if (app->count)
+		return app->count;
+	return count < ONE_WAY_MESSAGES ? count : ONE_WAY_MESSAGES;
+}
+
+/* The side that does not lead sends; the leader's clock runs from its call to the last message. */
+static void one_way(struct app *app, size_t bytes, const char *name,
+		    void (*send)(struct app *app, size_t bytes, uint64_t count),
+		    void (*receive)(struct app *app, size_t bytes, uint64_t count))
+{
+	static double value[ONE_WAY_SAMPLES];
+	uint64_t count = messages_for(app, bytes);
+	double ns;
+	size_t i;
+
+	for (i = 0; i < ONE_WAY_SAMPLES; i++) {
+		uint64_t start;
+
+		app_meet(app);
+		start = clock_ticks();
+		if (app->leads)
+			receive(app, bytes, count);
+		else
+			send(app, bytes, count);
+		value[i] = (double)clock_ticks_to_ns(clock_ticks() - start) / (double)count;
+	}
+	if (!app->leads)
+		return;
+	ns = app_median(value, ONE_WAY_SAMPLES);
+	app_print(name, bytes, "rate", "M/s", 1e3 / ns, 0, 0, ONE_WAY_SAMPLES);
+	app_print(name, bytes, "throughput", "GB/s", (double)bytes / ns, 0, 0, ONE_WAY_SAMPLES);
+}
+
+static void send_single(struct app *app, size_t bytes, uint64_t count)
+{
+	uint64_t n;
+
+	for (n = 0; n < count; n++) {
+		app_stamp(app_buffer, bytes, n);
+		send_now(app, app_buffer, bytes);
+	}
+}
+
+static void receive_single(struct app *app, size_t bytes, uint64_t count)
+{
+	uint64_t n;
+
+	for (n = 0; n < count; n++) {
+		receive_now(app, app_buffer, bytes);
+		app_check(app_buffer, bytes, n);
+	}
+}
+
+static void run_one_way(struct app *app, size_t bytes)
+{
+	one_way(app, bytes, "one-way", send_single, receive_single);
+}
+
+static unsigned int spans_fill(struct msg_span *spans, size_t bytes, uint64_t left)
+{
+	unsigned int i, n = left < BATCH ? (unsigned int)left : BATCH;
+
+	if (n * bytes > APP_MESSAGE_MAX)
+		n = (unsigned int)(APP_MESSAGE_MAX / bytes);
+	for (i = 0; i < n; i++)
+		spans[i] = (struct msg_span){ app_buffer + i * bytes, bytes };
+	return n;
+}
+
+static void send_batches(struct app *app, size_t bytes, uint64_t count)
+{
+	struct msg_span spans[BATCH];
+	uint64_t n = 0;
+
+	while (n < count) {
+		unsigned int want = spans_fill(spans, bytes, count - n), done = 0, i;
+
+		for (i = 0; i < want; i++)
+			app_stamp(spans[i].data, bytes, n + i);
+		while (done < want) {
+			int result = msg_send_batch(app->channel, spans + done, want - done, 0);
+
+			if (result > 0)
+				done += (unsigned int)result;
+			else if (result != -EAGAIN)
+				app_die("send a batch", result);
+		}
+		n += want;
+	}
+}
+
+static void receive_batches(struct app *app, size_t bytes, uint64_t count)
+{
+	struct msg_span spans[BATCH];
+	uint64_t n = 0;
+
+	while (n < count) {
+		unsigned int want = spans_fill(spans, bytes, count - n);
+		int i, result = msg_recv_batch(app->channel, spans, want, 0);
+
+		if (result < 0 && result != -EAGAIN)
+			app_die("receive a batch", result);
+		for (i = 0; i < result; i++)
+			app_check(spans[i].data, bytes, n + (uint64_t)i);
+		n += result > 0 ? (uint64_t)result : 0;
+	}
+}
+
+static void run_batches(struct app *app, size_t bytes)
+{
+	one_way(app, bytes, "one-way-batch", send_batches, receive_batches);
+}
+
+static void send_unwritten(struct app *app, size_t bytes, uint64_t count)
+{
+	uint64_t n;
+	void *at;
+
+	for (n = 0; n < count; n++) {
+		int result;
+
+		do {
+			result = msg_reserve(app->channel, bytes, &at, 0);
+		} while (result == -EAGAIN);
+		if (!result) {
+			app_stamp(at, 8, n);
+			result = msg_commit(app->channel);
+		}
+		if (result)
+			app_die("reserve and commit", result);
+	}
+}
+
+static void receive_unread(struct app *app, size_t bytes, uint64_t count)
+{
+	struct msg_span span;
+	uint64_t n;
+
+	for (n = 0; n < count; n++) {
+		int result;
+
+		do {
+			result = msg_peek(app->channel, &span, 1, 0);
+		} while (result == -EAGAIN);
+		if (result != 1 || span.len != bytes)
+			app_die("peek", result);
+		app_check(span.data, 8, n);
+		msg_release(app->channel, 1);
+	}
+}
+
+/* Only a number is written into each message: what a message costs apart from its payload. */
+static void run_in_place(struct app *app, size_t bytes)
+{
+	uint64_t count = app->count;
+
+	app->count = count ? count : 50000;
+	one_way(app, bytes, "in-place", send_unwritten, receive_unread);
+	app->count = count;
+}
+
+/* Blocking calls, each round trip on its own clock: asleep or adaptive, as attached. */
+static void run_blocking(struct app *app, size_t bytes)
+{
+	uint64_t count = app->count ? app->count : 4000, n;
+	static double value[APP_SAMPLES_MAX];
+
+	if (count > APP_SAMPLES_MAX)
+		count = APP_SAMPLES_MAX;
+	app_meet(app);
+	for (n = 0; n < count; n++) {
+		uint64_t start = clock_ticks();
+		int64_t result = 0;
+
+		app_stamp(app_buffer, bytes, n);
+		if (app->leads)
+			result = msg_send(app->channel, app_buffer, bytes, MSG_FOREVER);
+		if (!result)
+			result = msg_recv(app->channel, app_buffer, APP_MESSAGE_MAX, MSG_FOREVER);
+		if (result == (int64_t)bytes)
+			app_check(app_buffer, bytes, n);
+		if (result == (int64_t)bytes && !app->leads)
+			result = msg_send(app->channel, app_buffer, bytes, MSG_FOREVER);
+		if (result < 0)
+			app_die("round trip", result);
+		value[n] = (double)clock_ticks_to_ns(clock_ticks() - start) / 1e3;
+	}
+	if (app->leads)
+		app_print("blocking", bytes, "p50", "us", app_median(value, count), 0, 0, count);
+}
+
+/* The sender never stops, the receiver blocks: how often is a doorbell rung? */
+static void run_steady(struct app *app, size_t bytes)
+{
+	uint64_t count = app->count ? app->count : 500000, n, doorbells;
+	struct msg_stats before, after;
+	int64_t result = 0;
+
+	app_meet(app);
+	msg_stats(app->channel, &before);
+	for (n = 0; n < count && result >= 0; n++) {
+		if (app->leads) {
+			app_stamp(app_buffer, bytes, n);
+			result = msg_send(app->channel, app_buffer, bytes, MSG_FOREVER);
+		} else {
+			result = msg_recv(app->channel, app_buffer, APP_MESSAGE_MAX, MSG_FOREVER);
+			app_check(app_buffer, bytes, n);
+		}
+	}
+	if (result < 0)
+		app_die("steady load", result);
+	msg_stats(app->channel, &after);
+	doorbells = after.doorbells - before.doorbells;
+	if (app->leads)
+		app_print("steady", bytes, "doorbells-per-message", "1",
+			  (double)doorbells / (double)count, 0, 0, count);
+}
+
+/* Nothing happens: bench/run.py looks at the processor time of the receiver's QEMU meanwhile. */
+static void run_idle(struct app *app, size_t seconds)
+{
+	int64_t result;
+
+	app_meet(app);
+	if (app->leads) {
+		printf("idle begins\n");
+		fflush(stdout);
+		result = msg_recv(app->channel, app_buffer, APP_MESSAGE_MAX, MSG_FOREVER);
+		if (result < 0)
+			app_die("idle", result);
+		printf("idle ends\n");
+		fflush(stdout);
+	} else {
+		msg_sleep_until(msg_now_ns() + (uint64_t)seconds * 1000000000);
+		result = msg_send(app->channel, "", 1, MSG_FOREVER);
+		if (result < 0)
+			app_die("idle", result);
+	}
+	app_meet(app);
+}
+
+const struct app_case app_cases[] = {
+	{ "round-trip", run_round_trip },
+	{ "one-way", run_one_way },
+	{ "one-way-batch", run_batches },
+	{ "in-place", run_in_place },
+	{ "blocking", run_blocking },
+	{ "steady", run_steady },
+	{ "idle", run_idle },
+	{ NULL, NULL },
+};
