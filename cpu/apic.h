@@ -3,6 +3,7 @@
 #ifndef CPU_APIC_H
 #define CPU_APIC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Physical address of the registers, from IA32_APIC_BASE; 0 if this CPU has no local APIC. */
@@ -13,6 +14,9 @@ uint64_t apic_physical_base(void);
  * registers are mapped, uncached. Returns 0, or -ENODEV where CPUID knows no APIC.
  */
 int apic_init(volatile void *base);
+
+/* Has apic_init() succeeded? */
+bool apic_ready(void);
 
 /* This CPU's id, as MSI addresses and the MADT know it. */
 uint32_t apic_id(void);
@@ -37,9 +41,11 @@ uint32_t apic_timer_count_read(void);
 void apic_timer_set_frequency(uint64_t hz);
 uint64_t apic_timer_frequency(void);
 
-/* End of interrupt, only if this vector is in service: for the entry code. */
-void apic_end_interrupt(int vector);
+/* For the entry code: is this vector in service; the interrupt in service has been handled. */
+bool apic_in_service(int vector);
+void apic_end_interrupt(void);
 
+/* Interrupts that turned out to be none, of the APIC and of the 8259s; errors the APIC reported. */
 uint64_t apic_spurious_count(void);
 uint64_t apic_error_count(void);
 

@@ -48,6 +48,9 @@ uint64_t vector_count(int vector);
 /* How many interrupts came to vectors that nobody held. The first is logged. */
 uint64_t vector_strays(void);
 
+/* For cpu/ itself: bind one of the fixed vectors outside VECTOR_FIRST..VECTOR_LAST. */
+void vector_bind(int vector, const char *owner, void (*handler)(void *arg), void *arg);
+
 /* Called by the entry code for vectors from 0x20 on. */
 void vector_dispatch(struct trap_frame *frame);
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Entry of all 256 vectors. Each stub makes the stack look the same (vector and error code above
+ * what the CPU pushed) and jumps to the common part, which saves the registers as struct
+ * trap_frame (trap.h) has them and calls C. The IDT gates switch to the vector's stack and
+ * turn interrupts off; the stack's top is 16-byte aligned, and so is it at the calls.
+ */
+	.text
+
+	/* CPU_ENTRY_SIZE bytes each, so that cpu.c finds a vector's stub by multiplication. */
+	.globl cpu_entries
+	.balign 16
+cpu_entries:
+	vector = 0
+	.rept 256
+	.balign 16
+	/* #DF #TS #NP #SS #GP #PF #AC #CP #VC #SX bring an error code (SDM volume 3, table 6-1). */
+	.if vector >= 32 || !((1 << vector) & 0x60227d00)
+	pushq	$0
+	.endif
+	pushq	$vector
+	jmp	cpu_common_entry
+	vector = vector + 1
+	.endr
+
+	.globl	cpu_common_entry, cpu_common_entry_end
+	.type cpu_common_entry, @function
+cpu_common_entry:
+	pushq	%rax
+	pushq	%rbx
+	pushq	%rcx
+	pushq	%rdx
+	pushq	%rsi
+	pushq	%rdi
+	pushq	%rbp
+	pushq	%r8
+	pushq	%r9
+	pushq	%r10
+	pushq	%r11
+	pushq	%r12
+	pushq	%r13
+	pushq	%r14
+	pushq	%r15
+	cld
+	/* A frame record, so that a stack trace goes on into what was interrupted. */
+	pushq	(15 + 2) * 8(%rsp)	/* trap_frame.rip */
+	pushq	%rbp
+	movq	%rsp, %rbp
+	leaq	16(%rsp), %rdi
+	cmpq	$32, 15 * 8(%rdi)	/* trap_frame.vector */
+	jb	1f
+	call	vector_dispatch
+	addq	$16, %rsp
+	popq	%r15
+	popq	%r14
+	popq	%r13
+	popq	%r12
+	popq	%r11
+	popq	%r10
+	popq	%r9
+	popq	%r8
+	popq	%rbp
+	popq	%rdi
+	popq	%rsi
+	popq	%rdx
+	popq	%rcx
+	popq	%rbx
+	popq	%rax
+	addq	$16, %rsp		/* vector, error */
+	iretq
+1:	call	trap_handle		/* doesn't return */
+cpu_common_entry_end:
+	ud2
+	.size cpu_common_entry, . - cpu_common_entry
+
+	.section .note.GNU-stack,"",@progbits

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A sorted list per CPU: guests have a handful of timers, and the soonest is what counts.
+#include "cpu/timer.h"
+#include <isthmus/clock.h>
+#include <stddef.h>
+#include "cpu/apic.h"
+#include "cpu/irq.h"
+#include "cpu/percpu.h"
+
+static bool ready;
+
+static void arm(const struct cpu *cpu)
+{
+	apic_timer_arm(cpu->timers ? cpu->timers->deadline_ns : UINT64_MAX);
+}
+
+/* Interrupts are off in these two. */
+static void insert(struct cpu *cpu, struct timer *timer)
+{
+	struct timer **link = &cpu->timers;
+
+	while (*link != NULL && (*link)->deadline_ns <= timer->deadline_ns)
+		link = &(*link)->next;
+	timer->next = *link;
+	*link = timer;
+	timer->active = true;
+}
+
+static void remove(struct cpu *cpu, struct timer *timer)
+{
+	struct timer **link = &cpu->timers;
+
+	while (*link != NULL && *link != timer)
+		link = &(*link)->next;
+	if (*link != NULL)
+		*link = timer->next;
+	timer->active = false;
+}
+
+/*
+ * Fires what is due, one at a time from the list's head, since fire() may start and stop any timer. The
+ * work of one interrupt is bounded by the timers that were due when it came: what is started
+ * meanwhile, even for a time that has passed, may have to wait for the next one.
+ */
+static void expire(void *arg)
+{
+	struct cpu *cpu = cpu_this();
+	uint64_t now = clock_now_ns();
+	unsigned due = 0;
+
+	(void)arg;
+	for (struct timer *t = cpu->timers; t != NULL && t->deadline_ns <= now; t = t->next)
+		due++;
+	for (; due > 0 && cpu->timers != NULL && cpu->timers->deadline_ns <= now; due--) {
+		struct timer *timer = cpu->timers;
+
+		cpu->timers = timer->next;
+		timer->active = false;
+		timer->fire(timer->arg);
+	}
+	arm(cpu);
+}
+
+void timer_init(void)
+{
+	if (!apic_ready() || apic_timer_frequency() == 0)
+		return;
+	apic_timer_set_handler(expire, NULL);
+	ready = true;
+}
+
+bool timer_ready(void)
+{
+	return ready;
+}
+
+void timer_start(struct timer *timer, uint64_t deadline_ns)
+{
+	struct cpu *cpu = cpu_this();
+	uint64_t flags = irq_save();
+
+	if (timer->active)
+		remove(cpu, timer);
+	timer->deadline_ns = deadline_ns;
+	insert(cpu, timer);
+	if (cpu->timers == timer)
+		arm(cpu);
+	irq_restore(flags);
+}
+
+bool timer_stop(struct timer *timer)
+{
+	uint64_t flags = irq_save();
+	bool was_active = timer->active;
+
+	if (was_active)
+		remove(cpu_this(), timer); /* its interrupt may still come, and finds nothing due */
+	irq_restore(flags);
+	return was_active;
+}
