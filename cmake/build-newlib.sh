@@ -38,6 +38,9 @@ step configuring "$src/configure" --target=x86_64-elf --prefix="$prefix" \
 	OBJCOPY_FOR_TARGET=objcopy READELF_FOR_TARGET=readelf
 step "compiling (about a minute)" make -j"$(nproc)" all-target-newlib MAKEINFO=true
 step installing make install-target-newlib DESTDIR="$work/root" MAKEINFO=true
+# newlib's <stdatomic.h> makes a struct of _Atomic(T) under gcc and knows no plain _Atomic: the
+# compiler's own, next in the search, is the right one.
+rm "$work/root$prefix/x86_64-elf/include/stdatomic.h"
 mkdir -p "$prefix"
 rm -rf "$prefix/x86_64-elf"
 mv "$work/root$prefix/x86_64-elf" "$prefix/x86_64-elf"
