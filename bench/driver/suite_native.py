@@ -2,6 +2,7 @@
 """Two processes: the rows of the table that bench-native measures."""
 
 import subprocess
+import sys
 
 from .guests import BenchError, start
 from .results import best_class
@@ -23,6 +24,9 @@ def run(context, results):
         results.add_text(line)
     if child.wait():
         raise BenchError(f"bench-native failed with status {child.returncode}")
+    for left_out in results.select(case="left-out"):
+        if left_out["packages"]:
+            print(f"left out, not installed: {left_out['packages']}", file=sys.stderr)
     _round_trips(results)
     _one_way(results)
     _asleep(results)

@@ -67,6 +67,9 @@ void bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 extern const struct bench_ring_ops *const bench_rings[];
 extern const struct bench_ring_ops *const bench_sleepers[];
 
+/* Debian packages of the candidates that it hasn't, separated by spaces. */
+extern const char bench_missing[];
+
 #ifdef __cplusplus
 }
 #endif

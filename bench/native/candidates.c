@@ -5,12 +5,15 @@
 
 extern const struct bench_ring_ops bench_ck_inline, bench_ck_pointer, bench_dpdk_elem,
 	bench_dpdk_zc, bench_dpdk_pointer, bench_boost, bench_zmq, bench_isthmus,
-	bench_isthmus_zerocopy, bench_isthmus_asleep;
+	bench_isthmus_zerocopy, bench_isthmus_ring, bench_isthmus_asleep;
 
 const struct bench_ring_ops *const bench_rings[] = {
 #ifdef BENCH_WITH_ISTHMUS
 	&bench_isthmus,
 	&bench_isthmus_zerocopy,
+#endif
+#ifdef BENCH_WITH_ISTHMUS_RING
+	&bench_isthmus_ring,
 #endif
 #ifdef BENCH_WITH_CK
 	&bench_ck_inline,
@@ -36,3 +39,5 @@ const struct bench_ring_ops *const bench_sleepers[] = {
 #endif
 	NULL,
 };
+
+const char bench_missing[] = BENCH_MISSING;

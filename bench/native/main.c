@@ -229,6 +229,7 @@ int main(int argc, char **argv)
 		any = any || named(o.suite, suites[i].name);
 	if (!any)
 		bench_fail("no suite named '%s'; there are round-trip, one-way and asleep", o.suite);
+	printf("{\"bench\":\"native\",\"case\":\"left-out\",\"packages\":\"%s\"}\n", bench_missing);
 	bench_region_prepare(o.region);
 	pair_start(o.cpu);
 	for (i = 0; i < sizeof(suites) / sizeof(*suites); i++) {
