@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The local APIC. Registers are named by their xAPIC offsets; in x2APIC mode the same register is the
-// MSR at 0x800 + offset / 16, which is all the difference there is for what is used here.
+// The local APIC. Registers are named by their xAPIC offsets; in x2APIC mode the same register is
+// the MSR at 0x800 + offset / 16, which is all the difference there is for what is used here.
 #include "cpu/apic.h"
 #include <errno.h>
 #include <isthmus/log.h>
@@ -53,7 +53,9 @@ static void *timer_handler_arg;
 
 static uint32_t read(unsigned offset)
 {
-	return x2apic ? (uint32_t)msr_read(MSR_REG_X2APIC(offset)) : mmio_read32(registers + offset);
+	if (x2apic)
+		return (uint32_t)msr_read(MSR_REG_X2APIC(offset));
+	return mmio_read32(registers + offset);
 }
 
 static void write(unsigned offset, uint32_t value)
@@ -123,7 +125,7 @@ static void init_local(void)
 	write(APIC_REG_TIMER_INITIAL, 0);
 	write(APIC_REG_TIMER_DIVIDE, APIC_DIVIDE_BY_1);
 	write(APIC_REG_LVT_LINT0, APIC_LVT_MASKED);
-	/* Where PCs wire NMI to: an operator's NMI (QEMU's monitor has one) shows where a guest is. */
+	/* Where PCs wire NMI to: an operator's (QEMU's monitor has one) shows where a guest is. */
 	write(APIC_REG_LVT_LINT1, APIC_LVT_NMI);
 	if (highest >= 4)
 		write(APIC_REG_LVT_PERFORMANCE, APIC_LVT_MASKED);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Reading the clock.
 //
-// The line (clock_line.h) is kept twice, so that it can be read at any instant, also by an NMI in the
-// midst of a change: readers take the copy that the sequence number points to, the one writer changes
-// the other one. Readers retry when the number moved meanwhile.
+// The line (clock_line.h) is kept twice, so that it can be read at any instant, also by an NMI in
+// the midst of a change: readers take the copy that the sequence number points to, the one writer
+// changes the other one. Readers retry when the number moved meanwhile.
 //
 // That the clock never goes backwards is held by remembering the latest value anybody got. When the
-// line falls behind it by little (CPUs whose TSCs differ by a hair), that value stands until the line
-// has caught up; when it falls behind by much (the VM woke up elsewhere with another TSC),
-// the line is moved so that it goes on from there.
+// line falls behind it by little (CPUs whose TSCs differ by a hair), that value stands until the
+// line has caught up; when it falls behind by much (the VM woke up elsewhere with another TSC), the
+// line is moved so that it goes on from there.
 #include <isthmus/clock.h>
 #include "cpu/apic.h"
 #include "cpu/clock.h"

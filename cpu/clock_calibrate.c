@@ -163,7 +163,8 @@ void clock_calibrate(const struct clock_sources *sources)
 		measure_first();
 	} else {
 		trust_cpuid();
-		while (has_apic && clock_scale(clock_ticks() - apic_start.ticks, slope) < FIRST_SPAN_NS)
+		while (has_apic &&
+		       clock_scale(clock_ticks() - apic_start.ticks, slope) < FIRST_SPAN_NS)
 			cpu_relax();
 	}
 	clock_set_slope(slope);

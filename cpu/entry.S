@@ -7,7 +7,7 @@
  */
 	.text
 
-	/* CPU_ENTRY_SIZE bytes each, so that cpu.c finds a vector's stub by multiplication. */
+	/* ENTRY_SIZE bytes each, so that cpu.c finds a vector's stub by multiplication. */
 	.globl cpu_entries
 	.balign 16
 cpu_entries:
@@ -15,7 +15,9 @@ cpu_entries:
 	.rept 256
 	.balign 16
 	/* #DF #TS #NP #SS #GP #PF #AC #CP #VC #SX bring an error code (SDM volume 3, table 6-1). */
-	.if vector >= 32 || !((1 << vector) & 0x60227d00)
+	.if vector >= 32
+	pushq	$0
+	.elseif !((1 << vector) & 0x60227d00)
 	pushq	$0
 	.endif
 	pushq	$vector

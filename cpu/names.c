@@ -83,8 +83,10 @@ static void name_page_fault(char *text, size_t size, uint64_t error)
 	};
 	size_t length = 0;
 
-	append(text, size, &length, error & 1 << 4 ? "execution" : error & 1 << 1 ? "write" : "read");
-	append(text, size, &length, error & 1 << 0 ? "page present but protected" : "page not mapped");
+	append(text, size, &length,
+	       error & 1 << 4 ? "execution" : error & 1 << 1 ? "write" : "read");
+	append(text, size, &length,
+	       error & 1 << 0 ? "page present but protected" : "page not mapped");
 	for (unsigned i = 0; i < sizeof(rest) / sizeof(rest[0]); i++) {
 		if (error & rest[i].bit)
 			append(text, size, &length, rest[i].set);

@@ -20,7 +20,7 @@ const char *name_of_exception_short(unsigned vector);
 /* Does the CPU push an error code for it? */
 bool name_has_error(unsigned vector);
 
-/* What an error code says: "write, page present", "IDT entry 0x42", ... Empty if it says nothing. */
+/* What an error code says: "write, page not mapped", "IDT entry 0x42", ...; empty if nothing. */
 void name_error(char *text, size_t size, unsigned vector, uint64_t error);
 
 /* The flags that are set: "IF ZF PF". */

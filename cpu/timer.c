@@ -38,8 +38,8 @@ static void remove(struct cpu *cpu, struct timer *timer)
 }
 
 /*
- * Fires what is due, one at a time from the list's head, since fire() may start and stop any timer. The
- * work of one interrupt is bounded by the timers that were due when it came: what is started
+ * Fires what is due, one at a time from the list's head, since fire() may start and stop any timer.
+ * The work of one interrupt is bounded by the timers that were due when it came: what is started
  * meanwhile, even for a time that has passed, may have to wait for the next one.
  */
 static void expire(void *arg)

@@ -35,8 +35,8 @@ static void print_headline(const struct trap_frame *frame, uint64_t cr2)
 	else if (frame->vector == VECTOR_DOUBLE_FAULT)
 		kind = name_find_guard(stack, frame->rsp - 1);
 	if (kind >= 0) {
-		panic_line("%s: stack overflow in %s: the %s stack of %lu KiB is used up", image->name,
-			   where, name_of_stack((unsigned)kind),
+		panic_line("%s: stack overflow in %s: the %s stack of %lu KiB is used up",
+			   image->name, where, name_of_stack((unsigned)kind),
 			   (unsigned long)(stack[kind].top - stack[kind].bottom) / 1024);
 		return;
 	}

@@ -21,7 +21,8 @@ static uint64_t strays;
 /* Goes round, so that a late interrupt of a vector given back finds nobody rather than another. */
 static int next_vector = VECTOR_FIRST;
 
-static void bind(int vector, const char *owner, void (*handler)(void *arg), void *arg, unsigned flags)
+static void bind(int vector, const char *owner, void (*handler)(void *arg), void *arg,
+		 unsigned flags)
 {
 	struct binding *b = &bindings[vector];
 	uint64_t saved = irq_save();

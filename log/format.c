@@ -12,7 +12,7 @@ struct output {
 
 /* One conversion as it stands between % and its letter. */
 struct conversion {
-	bool left, zero;
+	bool left, zero, alternate;
 	int width;
 	int precision; /* -1: none */
 	int size;      /* in bytes, of an integer */
@@ -99,6 +99,8 @@ static const char *parse_flags(const char *format, struct conversion *conv)
 			conv->left = true;
 		else if (*format == '0')
 			conv->zero = true;
+		else if (*format == '#')
+			conv->alternate = true;
 		else
 			return format;
 	}
@@ -180,7 +182,9 @@ int log_vformat(char *buffer, size_t size, const char *format, va_list arguments
 		case 'X':
 			value = conv.size == 8 ? va_arg(args, uint64_t) : va_arg(args, unsigned);
 			value = narrow_unsigned(value, conv.size);
-			put_number(&out, &conv, value, *format == 'u' ? 10 : 16, *format == 'X', "");
+			put_number(&out, &conv, value, *format == 'u' ? 10 : 16, *format == 'X',
+				   !conv.alternate || !value || *format == 'u' ? "" :
+				   *format == 'x' ? "0x" : "0X");
 			break;
 		case 'p':
 			put_number(&out, &conv, (uintptr_t)va_arg(args, void *), 16, false, "0x");

@@ -18,7 +18,8 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
  * and never blocks longer than the console takes; a line beyond 240 bytes ends in "...".
  *
  * The formatter is small and needs no libc and no FPU: %s %c %d %i %u %x %X %p %%, with l, ll, z,
- * a width, 0, - and, for %s, a precision (either may be *). Floating point is printf's.
+ * a width, the flags 0 - #, and for %s a precision (width and precision may be *). Floating point
+ * is printf's.
  */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
