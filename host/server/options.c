@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +110,12 @@ static enum options_outcome parse_size(const char *text, struct options *options
 	return OPTIONS_RUN;
 }
 
+static bool is_shm_name(const char *name)
+{
+	name += strspn(name, "/"); /* shm_open(3) wants one, and takes none or several */
+	return *name && strlen(name) <= NAME_MAX && !strchr(name, '/');
+}
+
 static enum options_outcome parse_one(
 	int option, char *value, struct options *options, char error[256])
 {
@@ -141,11 +147,11 @@ static enum options_outcome parse_one(
 		options->shm_dir = value;
 		break;
 	case 'M':
-		if (!value[strspn(value, "/")] || strchr(value + strspn(value, "/"), '/'))
+		if (!is_shm_name(value))
 			return bad(error,
-				"-M %.120s: not the name of a shared memory object, which has "
-				"no slash inside; a directory is given with -m",
-				value);
+				"-M %.120s: not the name of a shared memory object, which has 1 to "
+				"%d bytes and no slash inside; a directory is given with -m",
+				value, NAME_MAX);
 		options->region = OPTIONS_REGION_SHM;
 		options->shm_name = value;
 		break;
