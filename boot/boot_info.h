@@ -26,11 +26,13 @@ struct boot_framebuffer {
 
 struct boot_info {
 	const char *protocol;		/* "PVH", for the log */
+	const char *fault;		/* why the guest can't go on, in words; NULL */
 	uint64_t image_phys;		/* where image_base lies */
 	uint64_t rsdp;			/* 0: to be searched for */
 	unsigned range_count;
 	unsigned module_count;
 	unsigned ranges_lost;		/* entries that did not fit */
+	unsigned modules_lost;
 	unsigned command_line_lost;	/* bytes of it that did not fit */
 	struct mm_range ranges[BOOT_MAX_RANGES];
 	struct boot_module modules[BOOT_MAX_MODULES];
@@ -38,7 +40,10 @@ struct boot_info {
 	char command_line[BOOT_COMMAND_LINE_SIZE];	/* ends in NUL */
 };
 
-/* The rest of the boot, whatever the protocol: C with a stack, interrupts off, boot's tables. */
-_Noreturn void boot_main(const struct boot_info *info);
+/*
+ * The rest of the boot, whatever the protocol: called on the main stack, interrupts off, on boot's
+ * own page tables. `info` stays in use; its command line is cut up in place.
+ */
+_Noreturn void boot_main(struct boot_info *info);
 
 #endif

@@ -18,6 +18,9 @@ target_compile_options(isthmus_guest_flags INTERFACE
 	$<$<COMPILE_LANGUAGE:C>:-std=gnu11 ${ISTHMUS_WARNINGS}>
 	${ISTHMUS_GUEST_CODEGEN}
 	-nostdinc "SHELL:-isystem ${ISTHMUS_NEWLIB}/include" "SHELL:-isystem ${ISTHMUS_CC_INCLUDE}")
+# Of newlib's configuration: clock() counts microseconds, and time.h has the POSIX clocks.
+target_compile_definitions(isthmus_guest_flags INTERFACE
+	_CLOCKS_PER_SEC_=1000000 _POSIX_TIMERS=200112L _POSIX_MONOTONIC_CLOCK=200112L)
 target_include_directories(isthmus_guest_flags INTERFACE
 	"${ISTHMUS_ROOT}" "${ISTHMUS_ROOT}/include")
 

@@ -34,7 +34,7 @@ string(REPLACE ".tar" "" newlib_name "${newlib_name}")
 set(ISTHMUS_NEWLIB "${cache}/${newlib_name}-${key}/x86_64-elf")
 
 string(JOIN " " codegen ${ISTHMUS_GUEST_CODEGEN})
-add_custom_command(OUTPUT "${ISTHMUS_NEWLIB}/lib/libc.a"
+add_custom_command(OUTPUT "${ISTHMUS_NEWLIB}/lib/libc.a" "${ISTHMUS_NEWLIB}/lib/libm.a"
 	COMMAND sh "${CMAKE_CURRENT_LIST_DIR}/build-newlib.sh"
 		"${ISTHMUS_NEWLIB_TARBALL}" "${cache}/${newlib_name}-${key}" "${codegen}"
 	COMMENT "newlib: building once into ${cache}/${newlib_name}-${key} (about a minute)"

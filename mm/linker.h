@@ -13,6 +13,10 @@ extern const uint8_t image_rodata_end[];
 extern uint8_t image_data[];		/* read-write: data, bss, stacks */
 extern uint8_t image_end[];
 
+/* Functions to be called before main(): __attribute__((constructor)), in order of priority. */
+extern void (*const image_init_array[])(void);
+extern void (*const image_init_array_end[])(void);
+
 /*
  * The first CPU's stacks, in the image: usable before mm_init() as well, which takes away the
  * guard page below each. Order in memory: guard, stack, guard, stack...

@@ -64,7 +64,9 @@ struct acpi_platform {
 	uint8_t reset_value;
 	uint32_t smi_command;
 	uint8_t acpi_enable;
-	int sleep_type_a, sleep_type_b;		/* \_S5's values, -1 where not found in the DSDT */
+	uint64_t dsdt;				/* its physical address */
+	bool knows_sleep_types;			/* \_S5 was found: */
+	uint8_t sleep_type_a, sleep_type_b;
 };
 
 /*
@@ -79,6 +81,9 @@ int acpi_init(uint64_t rsdp);
  * Its length field has been checked against what is mapped; what is inside it has not.
  */
 const struct acpi_header *acpi_find_table(const char *signature, unsigned index);
+
+/* Looks \_S5 up in the DSDT, which takes longer than a boot should; for power-off. */
+void acpi_find_sleep_types(void);
 
 /* Never NULL; valid and constant after acpi_init(). */
 const struct acpi_platform *acpi_platform(void);
