@@ -19,7 +19,7 @@ def floor(context, results, machine, count):
 
 def pingpong(context, results, machine, count):
     image = context.build / "apps" / "pingpong.elf"
-    words = f"--bare --doorbell {count} --poll 1000"
+    words = f"--doorbell {count} --polled 0"
     output = "\n".join(run_pair(context.build, image, words, machine=machine, size="1M"))
     found = LINE.search(output)
     if not found:
