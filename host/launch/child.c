@@ -69,7 +69,7 @@ _Noreturn static void run_child(const struct words *argv, pid_t parent, int in, 
 	/* What the launcher itself was given by a careless parent stays here. */
 	close_range(3, CHILD_FIRST_FD - 1, CLOSE_RANGE_CLOEXEC);
 	close_range((unsigned int)floor, ~0u, CLOSE_RANGE_CLOEXEC);
-	execvp(argv->v[0], argv->v);
+	execv(argv->v[0], argv->v);
 fail:
 	e = errno;
 	while (write(failed, &e, sizeof(e)) < 0 && errno == EINTR)

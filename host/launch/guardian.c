@@ -14,7 +14,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "host/launch/text.h"
@@ -78,11 +77,6 @@ static void end_charges(const struct charge *c, size_t n)
 		struct pollfd p = { .fd = c[i].pidfd, .events = POLLIN };
 
 		poll(&p, 1, LAST_WAIT_MS);
-	}
-	/* A killed group member is gone only when init has reaped it. */
-	for (size_t i = 0; i < n; i++) {
-		for (int ms = 0; ms < LAST_WAIT_MS && kill(-c[i].pid, 0) == 0; ms += 5)
-			nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
 	}
 }
 

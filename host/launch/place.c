@@ -164,7 +164,7 @@ char *place_app(const char *folder, const char *app, struct text *error)
 			return path;
 		free(path);
 	}
-	text_addf(error, "there is no app '%s' in %s or %s/apps; `isthmus list` shows what there is", app,
-		  folder, place_build());
+	text_addf(error, "there is no app '%s' beside the topology or in %s/apps; `isthmus list` shows what "
+		  "there is", app, place_build());
 	return NULL;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -94,6 +95,17 @@ static int open_signals(void)
 	signal(SIGTTOU, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* A guest takes three or four descriptors, so that the usual soft limit ends at 250 guests. */
+static void raise_fd_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
 }
 
 static bool make_parts(struct run *r)
@@ -443,6 +455,7 @@ int supervise_run(struct plan *p)
 	screen_init(&r.screen, STDOUT_FILENO, STDERR_FILENO);
 	r.signals = open_signals();
 	r.screen.interrupt = r.signals;
+	raise_fd_limit();
 	if (!guardian_start(&r.guardian, p->o->dir))
 		return EXIT_TOOL;
 	if (!plan_place(p, r.guardian.dir, p->o->dir == NULL, &error) ||

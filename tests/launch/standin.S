@@ -12,7 +12,7 @@
  *   gHH    write the byte HH to the start of the region
  *   pHH    wait until it is there
  *
- * Other words (isthmus.name=) are skipped. At the end it prints nothing and exits with success.
+ * Other words (isthmus.name=) are skipped, and so are single quotes. At the end it prints nothing and exits with success.
  *
  * Entered by PVH: 32-bit, no paging, EBX = start info, whose cmdline_paddr is at offset 24 (Xen,
  * docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h).
@@ -25,6 +25,7 @@
 #define PCI_ADDRESS	0xcf8
 #define PCI_DATA	0xcfc
 #define IVSHMEM_ID	0x11101af4
+#define QUOTE		39
 
 	.section .note.pvh, "a", @note
 	.balign 4
@@ -43,6 +44,8 @@ start:
 next_word:
 	lodsb
 	cmp	$' ', %al
+	je	next_word
+	cmp	$QUOTE, %al
 	je	next_word
 	test	%al, %al
 	jz	success
@@ -94,8 +97,10 @@ print_word:
 	jz	success
 	cmp	$' ', %al
 	je	next_word
+	cmp	$QUOTE, %al
+	je	1f
 	call	put
-	inc	%esi
+1:	inc	%esi
 	jmp	print_word
 
 print_byte:
