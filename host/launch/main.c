@@ -18,6 +18,8 @@ static const struct command {
 } commands[] = {
 	{ "run", command_run, "run APP|TOPOLOGY [-n N] [options] [-- ARG...]",
 	  "boot guests that share memory; see run --help" },
+	{ "image", command_image, "image APP -o FILE [options] [-- ARG...]",
+	  "write an .elf, .efi, .img or .iso that boots APP; see image --help" },
 	{ "list", command_list, "list", "the apps and topologies that can be run" },
 	{ "help", command_help, "help", "this text" },
 };
