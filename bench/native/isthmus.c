@@ -13,56 +13,52 @@
 #define OPEN_TIMEOUT_NS 10000000000ULL
 #define ENDPOINT "bench"
 
-/* One for polling and one for sleeping: how a peer waits is chosen when it attaches. */
-struct attachment {
+/* This process's place in the region. How it waits is chosen when it attaches, and a second region
+ * would be waited for too, so it leaves and attaches anew where another way is wanted. */
+static struct {
 	struct msg_region *region;
-	struct msg_listener *listener;
-};
-
-static struct attachment polled, asleep;
+	uint64_t spin_ns;
+} here;
 
 static uint64_t soon(void)
 {
 	return msg_now_ns() + OPEN_TIMEOUT_NS;
 }
 
-static int attach(struct attachment *a, const char *endpoint, const struct bench_end *end,
-		  uint64_t spin_ns)
+static int attach(int side, uint64_t spin_ns)
 {
 	const struct msg_options options = {
-		.name = end->side ? "bench-1" : "bench-0",
+		.name = side ? "bench-1" : "bench-0",
 		.spin_ns = spin_ns,
 	};
-	const struct msg_channel_options channel = { .ring = (uint32_t)end->load.ring };
-	int result = 0;
 
-	if (!a->region)
-		result = msg_attach(bench_region(), &options, &a->region);
-	if (!result && !end->side)
-		result = msg_listen(a->region, endpoint, &channel, &a->listener);
-	if (result)
-		fprintf(stderr, "native: isthmus: %s: %s\n", bench_region(), msg_strerror(result));
-	return result;
+	if (here.region && here.spin_ns == spin_ns)
+		return 0;
+	msg_leave(here.region);
+	here.region = NULL;
+	here.spin_ns = spin_ns;
+	return msg_attach(bench_region(), &options, &here.region);
 }
 
 /* A channel of its own for each sample, so that each begins with an empty ring of its size. */
-static int channel_open(struct attachment *a, const char *endpoint, struct bench_end *end,
-			uint64_t spin_ns)
+static int channel_open(struct bench_end *end, uint64_t spin_ns)
 {
 	const struct msg_channel_options options = { .ring = (uint32_t)end->load.ring };
 	struct msg_channel *channel = NULL;
-	int result;
+	struct msg_listener *listener;
+	int result = attach(end->side, spin_ns);
 
-	if (attach(a, endpoint, end, spin_ns))
-		return -1;
-	if (end->side) {
-		result = msg_connect(a->region, endpoint, &options, &channel, soon());
-	} else {
-		result = msg_accept(a->listener, &channel, soon());
-		msg_unlisten(a->listener);
+	if (!result && end->side) {
+		result = msg_connect(here.region, ENDPOINT, &options, &channel, soon());
+	} else if (!result) {
+		result = msg_listen(here.region, ENDPOINT, &options, &listener);
+		if (!result) {
+			result = msg_accept(listener, &channel, soon());
+			msg_unlisten(listener);
+		}
 	}
 	if (result) {
-		fprintf(stderr, "native: isthmus: no channel: %s\n", msg_strerror(result));
+		fprintf(stderr, "native: isthmus: %s: %s\n", bench_region(), msg_strerror(result));
 		return -1;
 	}
 	end->state = channel;
@@ -71,12 +67,12 @@ static int channel_open(struct attachment *a, const char *endpoint, struct bench
 
 static int polled_open(struct bench_end *end)
 {
-	return channel_open(&polled, ENDPOINT, end, MSG_FOREVER);
+	return channel_open(end, MSG_FOREVER);
 }
 
 static int asleep_open(struct bench_end *end)
 {
-	return channel_open(&asleep, ENDPOINT "-asleep", end, MSG_SPIN_NEVER);
+	return channel_open(end, MSG_SPIN_NEVER);
 }
 
 static void channel_close(struct bench_end *end)
