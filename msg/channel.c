@@ -1,0 +1,617 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The life of a channel. Each side has one control block in its own slot and writes only that; the two name
+ * each other by slot, life, index and generation, so that nothing of an earlier life is taken for live.
+ *
+ *   my state   the other's state    what it means, and what I do
+ *   FREE       -                    connect: ring and fields written, then CONNECT
+ *   CONNECT    -                    waiting; the listener finds my block by scanning and ringing
+ *   CONNECT    OPEN, naming me      answered: I check its ring, then OPEN
+ *   CONNECT    -                    gave up: CLOSED, full fence; FREE unless an OPEN block names me
+ *   FREE       CONNECT to my name   accept: ring and fields written, OPEN, full fence; if the other is no
+ *                                   longer CONNECT or OPEN: FREE
+ *   OPEN       CONNECT, OPEN        messages flow
+ *   OPEN       CLOSED               I receive what is left, sending is -EPIPE
+ *   OPEN       RESET                both directions end: -ECONNRESET
+ *   OPEN       other life dead      as CLOSED: its memory stays while my block names it
+ *   OPEN       FREE, other gener.   it let go without asking: -EPIPE, nothing more is read
+ *   OPEN       any                  impossible value seen: RESET, with the reason
+ *   CLOSED,    FREE, CLOSED, RESET, the other reads no more: my ring's land comes back, FREE
+ *   RESET      other generation,
+ *              life over
+ */
+#include "msg/internal.h"
+
+void channel_set_state(struct msg_channel *channel, enum channel_state state)
+{
+	// Pairs with the acquires of channel_check, find_answer and find_request.
+	region_store_release64(&channel->mine->status, STATUS(channel->generation, state));
+	presence_changed(channel->region);
+}
+
+void channel_end(struct msg_channel *channel, int error)
+{
+	if (!channel->error)
+		channel->error = error;
+	if (!channel->send_error)
+		channel->send_error = error;
+}
+
+void channel_fault(struct msg_channel *channel, const char *what, const void *where, uint64_t seen)
+{
+	struct msg_region *region = channel->region;
+
+	if (channel->error)
+		return;
+	channel->fault = (struct msg_fault){ what, region_offset(region, where), seen };
+	channel_end(channel, -ECONNRESET);
+	region->resets++;
+	context_report(region->context, 1,
+		"channel with peer '%s' (slot %u) reset: %s: 0x%x at offset 0x%x", channel->peer.name,
+		(uint64_t)channel->peer_slot, what, seen, channel->fault.offset);
+	if (!presence_check_self(region))
+		return;
+	region_store64(&region->slot->resets, region->resets);
+	region_store32(&channel->mine->reason, REASON_BAD_VALUE);
+	channel_set_state(channel, CHANNEL_RESET);
+	presence_wake(region, channel->peer_slot, false);
+}
+
+static bool peer_alive(const struct msg_channel *channel)
+{
+	return region_load_acquire64(&region_slot(channel->region, channel->peer_slot)->claim) ==
+	       channel->peer_life;
+}
+
+// Frees everything of a channel; its block must not be needed by anybody.
+static void channel_destroy(struct msg_channel *channel)
+{
+	struct msg_region *region = channel->region;
+
+	if (!region->error) {
+		region_store64(&channel->mine->peer_life, 0);
+		channel_set_state(channel, CHANNEL_FREE);
+	}
+	channel_forget(channel);
+}
+
+void channel_forget(struct msg_channel *channel)
+{
+	struct msg_region *region = channel->region;
+
+	buffer_drop_flights(channel);
+	land_release(region, channel->deed);
+	region->channel[channel->index] = NULL;
+	context_free(region->context, channel);
+}
+
+// A closed channel whose other side has let go: everything comes back.
+static void linger_check(struct msg_channel *channel)
+{
+	if (peer_alive(channel)) {
+		uint64_t status = region_load_acquire64(&channel->theirs->status);
+
+		if (STATUS_GENERATION(status) == channel->their_generation &&
+			(STATUS_STATE(status) == CHANNEL_OPEN ||
+				STATUS_STATE(status) == CHANNEL_CONNECT))
+			return;
+	}
+	channel_destroy(channel);
+}
+
+void channel_check(struct msg_channel *channel)
+{
+	uint64_t status;
+
+	if (channel->lingering) {
+		if (!channel->region->error)
+			linger_check(channel);
+		return;
+	}
+	if (!channel->opened || channel->error)
+		return;
+	if (!peer_alive(channel)) {
+		channel->peer_ended = true;
+		channel->send_error = -EPIPE;
+		return;
+	}
+	status = region_load_acquire64(&channel->theirs->status);
+	if (status == channel->their_status)
+		return;
+	channel->their_status = status;
+	if (STATUS_GENERATION(status) != channel->their_generation ||
+		STATUS_STATE(status) == CHANNEL_FREE) {
+		channel_end(channel, -EPIPE);
+	} else if (STATUS_STATE(status) == CHANNEL_CLOSED) {
+		channel->peer_ended = true;
+		channel->send_error = -EPIPE;
+	} else if (STATUS_STATE(status) == CHANNEL_RESET) {
+		channel_end(channel, -ECONNRESET);
+	} else if (STATUS_STATE(status) > CHANNEL_RESET) {
+		channel_fault(channel, "unknown channel state", &channel->theirs->status, status);
+	}
+}
+
+void channels_check_slot(struct msg_region *region, uint32_t slot)
+{
+	uint32_t i;
+
+	for (i = 0; i < region->geo.channels; i++)
+		if (region->channel[i] && region->channel[i]->peer_slot == slot)
+			channel_check(region->channel[i]);
+}
+
+// Takes a control block and a ring; nothing is visible yet.
+static int channel_create(struct msg_region *region, const struct msg_channel_options *options,
+	struct msg_channel **result)
+{
+	uint32_t size = options && options->ring ? options->ring : region->geo.default_ring, i;
+	struct msg_channel *channel;
+	uint32_t rounded = RING_MIN;
+	int err;
+
+	if (size > RING_MAX)
+		return -EINVAL;
+	while (rounded < size)
+		rounded *= 2;
+	for (i = 0; i < region->geo.channels && region->channel[i]; i++)
+		;
+	if (i == region->geo.channels)
+		return -ENOSPC;
+	channel = context_alloc(region->context, sizeof(*channel));
+	if (!channel)
+		return -ENOMEM;
+	channel->region = region;
+	channel->index = i;
+	channel->mine = slot_channel(region, region->index, i);
+	err = land_claim(region, ring_footprint(rounded), &channel->deed, &channel->ring_offset);
+	if (err) {
+		context_free(region->context, channel);
+		return err == -EMSGSIZE ? -ENOSPC : err;
+	}
+	channel->generation = ++region->generation[i];
+	channel->ring_size = rounded;
+	channel->limit = ring_limit(rounded);
+	channel->flights_end = &channel->flights;
+	channel->fenced = 0;
+	region->channel[i] = channel;
+	ring_tx_init(&channel->tx, region_pointer(region, channel->ring_offset), rounded,
+		options ? options->start & ~(RING_LINE - 1) : 0);
+	*result = channel;
+	return 0;
+}
+
+// Writes all of my block but the status.
+static void channel_write_block(struct msg_channel *channel, uint32_t endpoint)
+{
+	struct wire_channel *mine = channel->mine;
+	unsigned i;
+
+	region_store64(&mine->peer_life, channel->peer_life);
+	region_store32(&mine->peer_slot, channel->peer_slot);
+	region_store32(&mine->peer_index, channel->their_index);
+	region_store32(&mine->peer_generation, channel->their_generation);
+	region_store32(&mine->endpoint, endpoint);
+	region_store64(&mine->ring_offset, channel->ring_offset);
+	region_store32(&mine->ring_size, channel->ring_size);
+	region_store32(&mine->ring_start, channel->tx.tail);
+	region_store32(&mine->kind, KIND_MESSAGES);
+	region_store32(&mine->want, 0);
+	region_store32(&mine->reason, REASON_NONE);
+	region_store32(&mine->released, channel->rx.released);
+	for (i = 0; i < 8; i++) {
+		region_store64(&mine->sent + i, 0);
+		region_store64(&mine->received + i, 0);
+	}
+}
+
+static void channel_set_peer(struct msg_channel *channel, uint32_t slot, uint64_t life)
+{
+	struct msg_region *region = channel->region;
+
+	channel->peer_slot = slot;
+	channel->peer_life = life;
+	channel->view = &region->view[slot];
+	channel->peer_asleep = &region_slot(region, slot)->asleep;
+	presence_describe(region, slot, &channel->peer);
+}
+
+// The other side's block: found at index, generation. Its ring is checked here, once for all.
+static bool channel_take_ring(struct msg_channel *channel, uint32_t index, uint64_t status)
+{
+	struct msg_region *region = channel->region;
+	const struct wire_channel *theirs = slot_channel(region, channel->peer_slot, index);
+	uint64_t offset = region_load64(&theirs->ring_offset);
+	uint32_t size = region_load32(&theirs->ring_size);
+	uint32_t start = region_load32(&theirs->ring_start);
+
+	channel->theirs = theirs;
+	channel->their_index = index;
+	channel->their_generation = STATUS_GENERATION(status);
+	channel->their_status = status;
+	if (size < RING_MIN || size > RING_MAX || (size & (size - 1)) || start % RING_LINE ||
+		offset % RING_LINE ||
+		!land_belongs(region, channel->peer_slot, offset, ring_footprint(size)))
+		return false;
+	ring_rx_init(&channel->rx, region_pointer(region, offset), size, start);
+	channel->fenced = start;
+	return true;
+}
+
+static void channel_opened(struct msg_channel *channel)
+{
+	region_store32(&channel->mine->peer_index, channel->their_index);
+	region_store32(&channel->mine->peer_generation, channel->their_generation);
+	region_store_release32(&channel->mine->released, channel->rx.released);
+	channel->opened = true;
+	channel_set_state(channel, CHANNEL_OPEN);
+}
+
+/* ---- connecting ---- */
+
+// The block of the listener that names ours; the status or 0.
+static uint64_t find_answer(const struct msg_channel *channel, uint32_t *index)
+{
+	const struct msg_region *region = channel->region;
+	uint32_t i;
+
+	for (i = 0; i < region->geo.channels; i++) {
+		const struct wire_channel *theirs = slot_channel(region, channel->peer_slot, i);
+		// Pairs with the release in channel_set_state.
+		uint64_t status = region_load_acquire64(&theirs->status);
+
+		if (STATUS_STATE(status) != CHANNEL_OPEN ||
+			region_load32(&theirs->peer_slot) != region->index ||
+			region_load64(&theirs->peer_life) != region->life ||
+			region_load32(&theirs->peer_index) != channel->index ||
+			region_load32(&theirs->peer_generation) != channel->generation)
+			continue;
+		*index = i;
+		return status;
+	}
+	return 0;
+}
+
+struct connecting {
+	struct msg_region *region;
+	struct msg_channel *channel;
+	char name[WIRE_NAME];
+	struct endpoint_place place;
+	uint64_t status;
+	uint32_t index;
+	int refused;
+};
+
+static bool connect_found(void *arg)
+{
+	struct connecting *c = arg;
+
+	return c->region->error || endpoint_find(c->region, c->name, &c->place);
+}
+
+// Answered, refused, or the listener is gone.
+static bool connect_answered(void *arg)
+{
+	struct connecting *c = arg;
+	const struct wire_endpoint *endpoint;
+	uint64_t refusal;
+
+	if (c->region->error)
+		return true;
+	c->status = find_answer(c->channel, &c->index);
+	if (c->status)
+		return true;
+	endpoint = &region_slot(c->region, c->place.slot)->endpoint[c->place.index];
+	refusal = region_load64(&endpoint->refusal);
+	if (refusal >> 4 == ((uint64_t)c->channel->generation << 28 |
+		(uint64_t)c->region->index << 12 | c->channel->index) && (refusal & 0xf)) {
+		c->refused = -ECONNREFUSED;
+		return true;
+	}
+	return c->region->view[c->place.slot].life != c->place.life ||
+	       region_load_acquire32(&endpoint->state) !=
+		       (c->place.generation << 2 | ENDPOINT_FIRM);
+}
+
+// Gives up a connect. If the listener answered in this moment, the channel lingers.
+static void connect_withdraw(struct msg_channel *channel)
+{
+	struct msg_region *region = channel->region;
+	uint64_t status;
+	uint32_t index;
+
+	if (region->error) {
+		channel_forget(channel);
+		return;
+	}
+	channel_set_state(channel, CHANNEL_CLOSED);
+	region_fence();
+	context_relax(region->context);
+	status = peer_alive(channel) ? find_answer(channel, &index) : 0;
+	if (!status) {
+		channel_destroy(channel);
+		return;
+	}
+	channel->theirs = slot_channel(region, channel->peer_slot, index);
+	channel->their_generation = STATUS_GENERATION(status);
+	channel->lingering = true;
+	presence_wake(region, channel->peer_slot, false);
+}
+
+// One request to the listener at c->place. 0: open; -EAGAIN: it is gone, look for another.
+static int connect_request(struct connecting *c, uint64_t deadline)
+{
+	struct msg_channel *channel = c->channel;
+	struct msg_context *context = c->region->context;
+	int err;
+
+	channel_set_peer(channel, c->place.slot, c->place.life);
+	c->status = 0;
+	c->refused = 0;
+	channel_write_block(channel, c->place.generation << 8 | c->place.index);
+	channel_set_state(channel, CHANNEL_CONNECT);
+	for (;;) {
+		uint64_t step = context_now(context) + 5 * NS_PER_MS;
+
+		// A ring can be lost while QEMU doesn't yet know the peer: again until answered.
+		presence_wake(c->region, c->place.slot, true);
+		err = wait_for(context, connect_answered, c, step < deadline ? step : deadline);
+		if (!err || context_now(context) >= deadline)
+			break;
+	}
+	if (c->region->error)
+		return c->region->error;
+	if (c->status) {
+		if (!channel_take_ring(channel, c->index, c->status)) {
+			channel_fault(channel, "impossible ring in an answer",
+				slot_channel(c->region, c->place.slot, c->index), c->status);
+			return -ECONNRESET;
+		}
+		channel_opened(channel);
+		presence_wake(c->region, c->place.slot, false);
+		return 0;
+	}
+	return err ? -ETIMEDOUT : c->refused ? c->refused : -EAGAIN;
+}
+
+int msg_connect(struct msg_region *region, const char *name,
+	const struct msg_channel_options *options, struct msg_channel **result, uint64_t deadline)
+{
+	struct connecting c = { .region = region };
+	int err;
+
+	err = name_copy(c.name, name);
+	if (err)
+		return err;
+	for (;;) {
+		if (!presence_check_self(region))
+			return region->error;
+		err = wait_for(region->context, connect_found, &c, deadline);
+		if (err)
+			return -ETIMEDOUT;
+		if (region->error)
+			return region->error;
+		err = channel_create(region, options, &c.channel);
+		if (err)
+			return err;
+		err = connect_request(&c, deadline);
+		if (!err) {
+			*result = c.channel;
+			return 0;
+		}
+		connect_withdraw(c.channel);
+		if (err != -EAGAIN)
+			return err;
+	}
+}
+
+/* ---- accepting ---- */
+
+struct request {
+	uint32_t slot, index;
+	uint64_t status;
+};
+
+static bool request_answered(const struct msg_region *region, const struct request *r)
+{
+	uint32_t i;
+
+	for (i = 0; i < region->geo.channels; i++) {
+		const struct msg_channel *channel = region->channel[i];
+
+		if (channel && channel->peer_slot == r->slot && channel->their_index == r->index &&
+			channel->their_generation == STATUS_GENERATION(r->status) &&
+			channel->peer_life == region->view[r->slot].life)
+			return true;
+	}
+	return false;
+}
+
+static uint64_t refusal_word(const struct request *r, enum wire_reason reason)
+{
+	return (uint64_t)STATUS_GENERATION(r->status) << 32 | (uint64_t)r->slot << 16 |
+	       r->index << 4 | reason;
+}
+
+// Is the block a request to one of our listeners that waits for an answer? *endpoint: to which.
+static bool request_waits(const struct msg_region *region, struct request *r, uint32_t *endpoint)
+{
+	const struct wire_channel *block = slot_channel(region, r->slot, r->index);
+	const struct msg_listener *listener;
+	uint32_t e;
+
+	// Pairs with the release in channel_set_state.
+	r->status = region_load_acquire64(&block->status);
+	if (STATUS_STATE(r->status) != CHANNEL_CONNECT ||
+		region_load32(&block->peer_slot) != region->index ||
+		region_load64(&block->peer_life) != region->life)
+		return false;
+	e = region_load32(&block->endpoint);
+	if ((e & 0xff) >= WIRE_ENDPOINTS)
+		return false;
+	listener = region->listener[e & 0xff];
+	if (!listener || listener->generation != e >> 8 || request_answered(region, r) ||
+		(region_load64(&listener->wire->refusal) & ~0xfull) == refusal_word(r, 0))
+		return false;
+	*endpoint = e & 0xff;
+	return true;
+}
+
+static bool find_request(struct msg_listener *listener, struct request *r)
+{
+	struct msg_region *region = listener->region;
+	uint32_t endpoint;
+
+	for (r->slot = 0; r->slot < region->geo.slots; r->slot++) {
+		struct peer_view *view = &region->view[r->slot];
+		bool waiting = false;
+
+		if (!view->requests || !view->life || r->slot == region->index)
+			continue;
+		for (r->index = 0; r->index < region->geo.channels; r->index++) {
+			if (!request_waits(region, r, &endpoint))
+				continue;
+			waiting = true;
+			if (endpoint == listener->index)
+				return true;
+		}
+		// Nothing for any listener: not looked at again before the slot changes.
+		if (!waiting)
+			view->requests = false;
+	}
+	return false;
+}
+
+bool listener_waiting(struct msg_listener *listener)
+{
+	struct request r;
+
+	return listener->region->error || find_request(listener, &r);
+}
+
+static bool accept_ready(void *arg)
+{
+	return listener_waiting(arg);
+}
+
+static void refuse(struct msg_listener *listener, const struct request *r, enum wire_reason reason)
+{
+	region_store_release64(&listener->wire->refusal, refusal_word(r, reason));
+	presence_changed(listener->region);
+	presence_wake(listener->region, r->slot, true);
+}
+
+// -EAGAIN: the request was withdrawn or nonsense; look for the next.
+static int answer(struct msg_listener *listener, const struct request *r,
+	struct msg_channel **result)
+{
+	struct msg_region *region = listener->region;
+	const struct wire_channel *block = slot_channel(region, r->slot, r->index);
+	struct msg_channel *channel;
+	uint64_t status;
+	int err;
+
+	if (region_load32(&block->kind) != KIND_MESSAGES) {
+		refuse(listener, r, REASON_BAD_KIND);
+		return -EAGAIN;
+	}
+	err = channel_create(region, &listener->options, &channel);
+	if (err) {
+		refuse(listener, r, err == -ENOSPC ? REASON_NO_LAND : REASON_NO_CHANNEL);
+		return err;
+	}
+	channel_set_peer(channel, r->slot, region->view[r->slot].life);
+	if (!channel_take_ring(channel, r->index, r->status)) {
+		context_report(region->context, 1,
+			"connect from peer '%s' (slot %u) refused: impossible ring", channel->peer.name,
+			(uint64_t)r->slot);
+		refuse(listener, r, REASON_BAD_VALUE);
+		channel_destroy(channel);
+		return -EAGAIN;
+	}
+	channel_write_block(channel, 0);
+	channel_opened(channel);
+	region_fence();
+	context_relax(region->context);
+	status = region_load_acquire64(&block->status);
+	if (!peer_alive(channel) || STATUS_GENERATION(status) != channel->their_generation ||
+		(STATUS_STATE(status) != CHANNEL_CONNECT && STATUS_STATE(status) != CHANNEL_OPEN)) {
+		channel_destroy(channel);
+		return -EAGAIN;
+	}
+	presence_wake(region, r->slot, true);
+	*result = channel;
+	return 0;
+}
+
+int msg_accept(struct msg_listener *listener, struct msg_channel **result, uint64_t deadline)
+{
+	struct msg_region *region = listener->region;
+	struct request r;
+	int err;
+
+	for (;;) {
+		if (!presence_check_self(region))
+			return region->error;
+		err = wait_for(region->context, accept_ready, listener, deadline);
+		if (err)
+			return err;
+		if (region->error)
+			return region->error;
+		if (find_request(listener, &r)) {
+			err = answer(listener, &r, result);
+			if (err != -EAGAIN)
+				return err;
+		}
+	}
+}
+
+/* ---- the rest ---- */
+
+void msg_close(struct msg_channel *channel)
+{
+	struct msg_region *region;
+
+	if (!channel)
+		return;
+	region = channel->region;
+	if (region->gone || !presence_check_self(region)) {
+		channel_forget(channel);
+		return;
+	}
+	ring_discard(&channel->tx);
+	channel_write_figures(channel);
+	if (channel->error != -ECONNRESET || !channel->fault.what)
+		channel_set_state(channel, CHANNEL_CLOSED);
+	channel->lingering = true;
+	presence_wake(region, channel->peer_slot, false);
+	linger_check(channel);
+}
+
+void msg_channel_peer(struct msg_channel *channel, struct msg_peer *peer)
+{
+	*peer = channel->peer;
+}
+
+void msg_set_user(struct msg_channel *channel, void *user)
+{
+	channel->user = user;
+}
+
+void *msg_user(struct msg_channel *channel)
+{
+	return channel->user;
+}
+
+uint32_t msg_ring_limit(struct msg_channel *channel)
+{
+	return channel->limit;
+}
+
+bool msg_fault_of(struct msg_channel *channel, struct msg_fault *fault)
+{
+	if (!channel->fault.what)
+		return false;
+	*fault = channel->fault;
+	return true;
+}

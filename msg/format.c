@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Formatting: any number of peers arrive at once on a region of any content and agree on one format.
+ *
+ *   header seen                      what a newcomer does
+ *   magic, version, check right      takes a checked copy: attached
+ *   magic right, other version       watches the hearts for the death time (the places of version, slot
+ *                                    table, claim and beat never change): -EPROTO if one beats, else as below
+ *   anything else                    claims the formatting: compare-and-swap of its token into
+ *                                    format_claim, once nobody holds it or its holder has shown no sign of
+ *                                    life for TAKEOVER_NS; waits SETTLE_NS and looks whether
+ *                                    it still holds it (an emulator may have dropped the lock prefix, so that
+ *                                    two could believe they won: the last store counts); then writes
+ *                                    magic 0, claims of all slots 0, the header, the magic
+ *
+ * Whoever formats looks at format_claim before every step, and stops if it was taken over. A formatter that
+ * was stopped between that look and its store for so long that others took over and finished can still
+ * spoil that one word: who owned it notices (presence_check_self, format_unchanged) and joins again.
+ */
+#include "msg/internal.h"
+
+#define TAKEOVER_NS (200 * NS_PER_MS)
+#define SETTLE_NS   (1 * NS_PER_MS)
+
+static uint32_t fnv1a(uint32_t hash, const uint8_t *bytes, size_t len)
+{
+	while (len--)
+		hash = (hash ^ *bytes++) * 16777619u;
+	return hash;
+}
+
+// A private copy of the first two lines, each word read once.
+union head {
+	uint64_t word[16];
+	uint8_t bytes[128];
+	struct {
+		uint64_t magic;
+		uint32_t version, check;
+		uint64_t size;
+		uint32_t slot_offset, slot_stride, slots, channels, deeds, grain;
+		uint64_t land_offset, land_size, death_ns, beat_ns, format_id;
+		uint32_t default_ring, endpoints;
+		uint64_t reserved[4];
+	} h;
+};
+_Static_assert(sizeof(union head) == 128, "two lines");
+
+static uint32_t head_check(const union head *head)
+{
+	return fnv1a(fnv1a(2166136261u, head->bytes + 8, 4), head->bytes + 16, 112);
+}
+
+static void head_read(const struct msg_region *region, union head *head)
+{
+	unsigned i;
+
+	// Pairs with the release in format_write: behind the magic all is there.
+	head->word[0] = region_load_acquire64(&region->header->magic);
+	for (i = 1; i < 16; i++)
+		head->word[i] = region_load64((const uint64_t *)region->header + i);
+}
+
+static bool head_accept(const union head *head, struct geometry *geo, uint64_t size)
+{
+	if (head->h.magic != WIRE_MAGIC || head->h.version >> 16 != WIRE_MAJOR ||
+		head->h.check != head_check(head) || head->h.endpoints != WIRE_ENDPOINTS)
+		return false;
+	*geo = (struct geometry){
+		.size = head->h.size,
+		.slot_offset = head->h.slot_offset,
+		.slot_stride = head->h.slot_stride,
+		.slots = head->h.slots,
+		.channels = head->h.channels,
+		.deeds = head->h.deeds,
+		.grain = head->h.grain,
+		.land_offset = head->h.land_offset,
+		.land_size = head->h.land_size,
+		.death_ns = head->h.death_ns,
+		.beat_ns = head->h.beat_ns,
+		.format_id = head->h.format_id,
+		.default_ring = head->h.default_ring,
+	};
+	return geometry_valid(geo, size);
+}
+
+// The part of a header that no version may move: where the hearts are. Bounded before use.
+static bool head_find_hearts(const union head *head, struct geometry *geo, uint64_t size)
+{
+	if (head->h.magic != WIRE_MAGIC)
+		return false;
+	geo->slot_offset = head->h.slot_offset;
+	geo->slot_stride = head->h.slot_stride;
+	geo->slots = head->h.slots;
+	return geo->slots && geo->slots <= WIRE_MAX_SLOTS && geo->slot_stride >= 128 &&
+	       geo->slot_offset % 8 == 0 && geo->slot_stride % 8 == 0 &&
+	       geo->slot_offset + (uint64_t)geo->slots * geo->slot_stride <= size;
+}
+
+// Is anybody alive who uses the format that region->geo describes? Watches for watch_ns.
+static bool format_in_use(struct msg_region *region, uint64_t watch_ns)
+{
+	struct msg_context *context = region->context;
+	uint64_t *beats, end = context_now(context) + watch_ns;
+	bool alive = false;
+	uint32_t i;
+
+	beats = context_alloc(context, region->geo.slots * sizeof(*beats));
+	if (!beats)
+		return true;
+	for (i = 0; i < region->geo.slots; i++)
+		beats[i] = region_load64(&region_slot(region, i)->beat);
+	while (!alive && context_now(context) < end) {
+		wait_pause(context, 5 * NS_PER_MS);
+		for (i = 0; i < region->geo.slots; i++)
+			if (CLAIM_STATE(region_load64(&region_slot(region, i)->claim)) == CLAIM_HELD &&
+				region_load64(&region_slot(region, i)->beat) != beats[i])
+				alive = true;
+	}
+	context_free(context, beats);
+	return alive;
+}
+
+// True: we may format, and nobody else may.
+static bool format_claim(struct msg_region *region, uint64_t seen, uint64_t token)
+{
+	uint64_t *claim = &region->header->format_claim;
+
+	if (!region_cas64(claim, seen, token))
+		return false;
+	wait_pause(region->context, SETTLE_NS);
+	return region_load64(claim) == token;
+}
+
+// One step of the formatter: still the one?
+static bool format_step(struct msg_region *region, uint64_t token, uint64_t *beat)
+{
+	region_store64(&region->header->format_beat, ++*beat);
+	return region_load64(&region->header->format_claim) == token;
+}
+
+static bool format_write(struct msg_region *region, const struct geometry *geo, uint64_t token)
+{
+	struct wire_header *header = region->header;
+	uint64_t beat = token >> 8;
+	union head head;
+	unsigned i;
+
+	if (!format_step(region, token, &beat))
+		return false;
+	region_store64(&header->magic, 0);
+	region_fence();
+	region->geo = *geo;
+	for (i = 0; i < geo->slots; i++) {
+		if (!format_step(region, token, &beat))
+			return false;
+		region_store64(&region_slot(region, i)->claim, 0);
+		region_store64(&region_slot(region, i)->life, 0);
+	}
+	context_zero(&head, sizeof(head));
+	head.h.version = WIRE_VERSION;
+	head.h.size = geo->size;
+	head.h.slot_offset = geo->slot_offset;
+	head.h.slot_stride = geo->slot_stride;
+	head.h.slots = geo->slots;
+	head.h.channels = geo->channels;
+	head.h.deeds = geo->deeds;
+	head.h.grain = geo->grain;
+	head.h.land_offset = geo->land_offset;
+	head.h.land_size = geo->land_size;
+	head.h.death_ns = geo->death_ns;
+	head.h.beat_ns = geo->beat_ns;
+	head.h.format_id = token;
+	head.h.default_ring = geo->default_ring;
+	head.h.endpoints = WIRE_ENDPOINTS;
+	head.h.check = head_check(&head);
+	for (i = 1; i < 16; i++) {
+		if (!format_step(region, token, &beat))
+			return false;
+		region_store64((uint64_t *)header + i, head.word[i]);
+	}
+	for (i = 0; i < sizeof(header->reserved_end) / 8; i++)
+		region_store64((uint64_t *)header->reserved_end + i, 0);
+	if (!format_step(region, token, &beat))
+		return false;
+	// Pairs with the acquire in head_read.
+	region_store_release64(&header->magic, WIRE_MAGIC);
+	region_cas64(&header->format_claim, token, 0);
+	return true;
+}
+
+int format_attach(struct msg_region *region, const struct msg_options *options, uint64_t deadline)
+{
+	struct msg_context *context = region->context;
+	uint64_t size = region->ops.size, claim, beat, claim_seen = 0, beat_seen = 0, since = 0;
+	bool wish = options && options->format, watched = false, wait = false;
+	uint64_t replace = 0;
+	struct geometry geo;
+	union head head;
+	int err;
+
+	if (size < WIRE_MIN_SIZE)
+		return -EINVAL;
+	err = geometry_choose(&geo, size, options);
+	for (;;) {
+		head_read(region, &head);
+		if (head_accept(&head, &region->geo, size)) {
+			if (!wish || (replace && head.h.format_id != replace))
+				return 0;
+			if (!replace && format_in_use(region, region->geo.death_ns))
+				return 0;
+			replace = head.h.format_id;
+		} else if (!watched && head_find_hearts(&head, &region->geo, size) &&
+			head.h.version >> 16 != WIRE_MAJOR) {
+			if (format_in_use(region, err ? 1000 * NS_PER_MS : geo.death_ns))
+				return -EPROTO;
+			watched = true;
+			continue;
+		}
+
+		// From here on our wishes count, so they must make sense.
+		if (err)
+			return err;
+		claim = region_load64(&region->header->format_claim);
+		beat = region_load64(&region->header->format_beat);
+		if (!wait || claim != claim_seen || beat != beat_seen) {
+			claim_seen = claim;
+			beat_seen = beat;
+			since = context_now(context);
+			wait = true;
+		}
+		if (!claim || context_now(context) - since >= TAKEOVER_NS) {
+			uint64_t token = context->ops->random(context->ops->arg) | 1;
+
+			if (format_claim(region, claim, token)) {
+				head_read(region, &head);
+				// Unless somebody finished between our look and our claim.
+				if (head_accept(&head, &region->geo, size) &&
+					head.h.format_id != replace)
+					region_cas64(&region->header->format_claim, token, 0);
+				else if (format_write(region, &geo, token))
+					return 0;
+			}
+			wait = false;
+		}
+		if (context_now(context) >= deadline)
+			return -ETIMEDOUT;
+		wait_pause(context, NS_PER_MS);
+	}
+}
+
+bool format_unchanged(const struct msg_region *region)
+{
+	return region_load64(&region->header->format_id) == region->geo.format_id;
+}

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// One attachment to one region: joining, leaving, what happened, and figures.
+#include "msg/internal.h"
+
+static void region_free(struct msg_region *region)
+{
+	struct msg_context *context = region->context;
+
+	context_free(context, region->view);
+	context_free(context, region->channel);
+	context_free(context, region->generation);
+	context_free(context, region->deed_used);
+	context_free(context, region);
+}
+
+static int region_tables(struct msg_region *region)
+{
+	struct msg_context *context = region->context;
+
+	region->view = context_alloc(context, region->geo.slots * sizeof(*region->view));
+	region->channel = context_alloc(context, region->geo.channels * sizeof(*region->channel));
+	region->generation = context_alloc(context, region->geo.channels * sizeof(*region->generation));
+	region->deed_used = context_alloc(context, region->geo.deeds * sizeof(*region->deed_used));
+	return region->view && region->channel && region->generation && region->deed_used ? 0 : -ENOMEM;
+}
+
+static void context_add(struct msg_region *region)
+{
+	region->next = region->context->regions;
+	region->context->regions = region;
+	region->context->count++;
+}
+
+static void context_remove(struct msg_region *region)
+{
+	struct msg_region **link = &region->context->regions;
+
+	while (*link && *link != region)
+		link = &(*link)->next;
+	if (*link) {
+		*link = region->next;
+		region->context->count--;
+	}
+}
+
+int msg_join(struct msg_context *context, const struct msg_region_ops *ops,
+	const struct msg_options *options, struct msg_region **result)
+{
+	uint64_t deadline = options && options->deadline ? options->deadline :
+			    context_now(context) + 10000 * NS_PER_MS;
+	struct msg_region *region;
+	int err;
+
+	if (ops->size < WIRE_MIN_SIZE || !ops->base)
+		return -EINVAL;
+	region = context_alloc(context, sizeof(*region));
+	if (!region)
+		return -ENOMEM;
+	region->context = context;
+	region->ops = *ops;
+	region->base = ops->base;
+	region->header = ops->base;
+	err = name_copy(region->name, options && options->name ? options->name : "peer");
+	if (!err)
+		err = format_attach(region, options, deadline);
+	if (!err)
+		err = region_tables(region);
+	if (!err)
+		err = presence_join(region, deadline);
+	if (err) {
+		region_free(region);
+		return err;
+	}
+	if (options && options->spin_ns)
+		context->spin_option = options->spin_ns;
+	context_add(region);
+	*result = region;
+	return 0;
+}
+
+int msg_leave(struct msg_region *region)
+{
+	struct msg_context *context;
+	void (*close)(void *arg);
+	void *arg;
+	uint32_t i;
+	int err;
+
+	if (!region)
+		return 0;
+	context = region->context;
+	err = presence_check_self(region) ? 0 : region->error;
+	for (i = 0; i < region->geo.channels; i++) {
+		struct msg_channel *channel = region->channel[i];
+
+		// The others still receive what we sent: our memory stays while their blocks name us.
+		if (channel && !err && !channel->error && channel->opened) {
+			channel_write_figures(channel);
+			channel_set_state(channel, CHANNEL_CLOSED);
+		}
+	}
+	for (i = 0; i < WIRE_ENDPOINTS; i++) {
+		if (!region->listener[i])
+			continue;
+		if (!err)
+			region_store32(&region->listener[i]->wire->state,
+				region->listener[i]->generation << 2 | ENDPOINT_FREE);
+		context_free(context, region->listener[i]);
+	}
+	presence_leave(region);
+	region->error = -ENODEV;
+	for (i = 0; i < region->geo.channels; i++)
+		if (region->channel[i])
+			channel_forget(region->channel[i]);
+	pools_free(region);
+	context_remove(region);
+	close = region->ops.close;
+	arg = region->ops.arg;
+	region_free(region);
+	if (close)
+		close(arg);
+	return err;
+}
+
+int msg_peers(struct msg_region *region, struct msg_peer *peers, unsigned max)
+{
+	unsigned n = 0;
+	uint32_t i;
+
+	if (!region->gone)
+		presence_scan(region);
+	if (region->error)
+		return region->error;
+	for (i = 0; i < region->geo.slots; i++) {
+		if (!region->view[i].life)
+			continue;
+		if (n < max)
+			presence_describe(region, i, &peers[n]);
+		n++;
+	}
+	return (int)n;
+}
+
+void msg_self(struct msg_region *region, struct msg_peer *self)
+{
+	unsigned i;
+
+	self->slot = region->index;
+	self->epoch = CLAIM_EPOCH(region->life);
+	self->id = region->ops.peer_id;
+	self->vectors = region->ops.vectors;
+	self->self = true;
+	for (i = 0; i < WIRE_NAME; i++)
+		self->name[i] = region->name[i];
+}
+
+void msg_region_describe(struct msg_region *region, struct msg_region_info *info)
+{
+	info->size = region->geo.size;
+	info->slots = region->geo.slots;
+	info->channels = region->geo.channels;
+	info->land_bytes = region->geo.land_size;
+	info->land_free = region->error ? 0 : land_free(region);
+	info->default_ring = region->geo.default_ring;
+	info->death_ns = region->geo.death_ns;
+}
+
+/* ---- events ---- */
+
+static bool take_once(bool happened, bool *told, struct msg_event *event, enum msg_event_type type)
+{
+	if (!happened || *told)
+		return false;
+	*told = true;
+	event->type = type;
+	return true;
+}
+
+static bool take_fault(struct msg_region *region, struct msg_event *event)
+{
+	uint32_t i;
+
+	for (i = 0; i < region->geo.channels; i++) {
+		struct msg_channel *channel = region->channel[i];
+
+		if (!channel || !channel->fault.what || channel->fault_told)
+			continue;
+		channel->fault_told = true;
+		event->type = MSG_EVENT_FAULT;
+		event->peer = channel->peer;
+		event->fault = channel->fault;
+		return true;
+	}
+	return false;
+}
+
+static void copy_name(char to[WIRE_NAME], const char from[WIRE_NAME])
+{
+	unsigned i;
+
+	for (i = 0; i < WIRE_NAME; i++)
+		to[i] = from[i];
+}
+
+static bool take_gone(struct msg_region *region, struct msg_event *event)
+{
+	uint32_t i;
+
+	for (i = 0; i < region->geo.slots; i++) {
+		struct peer_view *view = &region->view[i];
+
+		if (!view->told_life || view->told_life == view->life)
+			continue;
+		event->type = view->told_end == CLAIM_LEFT ? MSG_EVENT_LEFT : MSG_EVENT_DIED;
+		event->peer.slot = i;
+		event->peer.epoch = CLAIM_EPOCH(view->told_life);
+		event->peer.id = view->told_id;
+		copy_name(event->peer.name, view->told_name);
+		view->former_epoch = event->peer.epoch;
+		view->former_id = view->told_id;
+		copy_name(view->former_name, view->told_name);
+		view->told_life = 0;
+		return true;
+	}
+	return false;
+}
+
+// Was a peer of that name or id here before? Each former life is restarted but once.
+static bool is_restart(struct msg_region *region, const struct peer_view *view)
+{
+	uint32_t i;
+
+	for (i = 0; i < region->geo.slots; i++) {
+		struct peer_view *former = &region->view[i];
+
+		if (!former->former_epoch)
+			continue;
+		if ((view->peer_id != MSG_NO_ID && view->peer_id == former->former_id) ||
+			name_equal(view->name, former->former_name)) {
+			former->former_epoch = 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool take_joined(struct msg_region *region, struct msg_event *event)
+{
+	uint32_t i;
+
+	for (i = 0; i < region->geo.slots; i++) {
+		struct peer_view *view = &region->view[i];
+
+		if (!view->life || view->told_life || i == region->index)
+			continue;
+		event->type = MSG_EVENT_JOINED;
+		event->restarted = is_restart(region, view);
+		presence_describe(region, i, &event->peer);
+		view->told_life = view->life;
+		view->told_end = 0;
+		view->told_id = view->peer_id;
+		copy_name(view->told_name, view->name);
+		return true;
+	}
+	return false;
+}
+
+bool presence_event_waiting(struct msg_region *region)
+{
+	uint32_t i;
+
+	if ((region->leaving && !region->told_leaving) || (region->gone && !region->told_gone) ||
+		(region->server_lost && !region->told_server_lost) ||
+		(region->evicted && !region->told_evicted))
+		return true;
+	for (i = 0; i < region->geo.channels; i++)
+		if (region->channel[i] && region->channel[i]->fault.what &&
+			!region->channel[i]->fault_told)
+			return true;
+	if (region->error)
+		return false;
+	for (i = 0; i < region->geo.slots; i++)
+		if (i != region->index && region->view[i].life != region->view[i].told_life)
+			return true;
+	return false;
+}
+
+int msg_next_event(struct msg_region *region, struct msg_event *event)
+{
+	if (!region->error)
+		presence_scan(region);
+	context_zero(event, sizeof(*event));
+	return take_once(region->gone, &region->told_gone, event, MSG_EVENT_REGION_GONE) ||
+	       take_once(region->evicted, &region->told_evicted, event, MSG_EVENT_EVICTED) ||
+	       take_once(region->leaving, &region->told_leaving, event, MSG_EVENT_REGION_LEAVING) ||
+	       take_once(region->server_lost, &region->told_server_lost, event,
+		       MSG_EVENT_SERVER_LOST) ||
+	       take_fault(region, event) ||
+	       (!region->error && (take_gone(region, event) || take_joined(region, event)));
+}
+
+/* ---- what the port tells us ---- */
+
+void msg_region_leaving(struct msg_region *region)
+{
+	region->leaving = true;
+}
+
+void msg_region_gone(struct msg_region *region)
+{
+	uint32_t i;
+
+	region->gone = true;
+	region->error = -ENODEV;
+	for (i = 0; i < region->geo.channels; i++)
+		if (region->channel[i]) {
+			region->channel[i]->error = -ENODEV;
+			region->channel[i]->send_error = -ENODEV;
+		}
+}
+
+void msg_region_server_lost(struct msg_region *region)
+{
+	region->server_lost = true;
+}
+
+/* ---- figures ---- */
+
+void msg_wait_stats(struct msg_region *region, struct msg_wait_stats *stats)
+{
+	stats->sleeps = region->sleeps;
+	stats->rescues = region->rescues;
+	stats->resets = region->resets;
+	stats->spin_ns = region->context->spin_ns;
+}
+
+// The unreleased part of my ring, one record after another; it is my memory, but anybody may have written
+// there.
+static bool next_unreleased(const struct msg_channel *channel, uint32_t *position, uint64_t *header)
+{
+	const struct ring_tx *tx = &channel->tx;
+
+	if (*position == tx->published)
+		return false;
+	*header = region_load64((const uint64_t *)(tx->data + (*position & tx->mask)));
+	return ring_header_valid(*header, *position) &&
+	       ring_header_length(*header) <= channel->limit &&
+	       ring_after(*position, *header) - *position <= tx->published - *position;
+}
+
+static void see_released(struct msg_channel *channel)
+{
+	if (!channel->region->error && channel->opened)
+		ring_update_released(&channel->tx, region_load_acquire32(&channel->theirs->released));
+}
+
+void msg_stats(struct msg_channel *channel, struct msg_stats *stats)
+{
+	uint64_t header;
+	uint32_t at;
+
+	see_released(channel);
+	if (!channel->region->error)
+		channel_write_figures(channel);
+	*stats = (struct msg_stats){
+		.sent = channel->sent,
+		.sent_bytes = channel->sent_bytes,
+		.received = channel->received,
+		.received_bytes = channel->received_bytes,
+		.doorbells = channel->doorbells,
+		.suppressed = channel->suppressed,
+		.wakeups = channel->wakeups,
+		.full_waits = channel->full_waits,
+		.empty_waits = channel->empty_waits,
+	};
+	if (channel->region->gone)
+		return;
+	for (at = channel->tx.released; next_unreleased(channel, &at, &header);
+		at = ring_after(at, header)) {
+		stats->unreleased++;
+		stats->unreleased_bytes += ring_header_length(header);
+	}
+}
+
+int msg_unreleased(struct msg_channel *channel, unsigned i, struct msg_span *message)
+{
+	struct msg_region *region = channel->region;
+	uint64_t header;
+	uint32_t at;
+
+	if (region->gone)
+		return -ENODEV;
+	if (!channel->send_error)
+		return -EBUSY;
+	see_released(channel);
+	for (at = channel->tx.released; next_unreleased(channel, &at, &header);
+		at = ring_after(at, header)) {
+		uint8_t *payload = channel->tx.data + (at & channel->tx.mask) + RING_HEADER;
+
+		if (i--)
+			continue;
+		message->data = payload;
+		message->len = ring_header_length(header);
+		if (ring_header_type(header) == RING_BUFFER && message->len == 16) {
+			uint64_t offset = region_load64((uint64_t *)payload);
+			uint64_t len = region_load64((uint64_t *)payload + 1);
+
+			if (!land_belongs(region, region->index, offset, len))
+				return -ENOENT;
+			message->data = region_pointer(region, offset);
+			message->len = len;
+		}
+		return 0;
+	}
+	return -ENOENT;
+}

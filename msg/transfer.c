@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Messages in and out of a channel's rings.
+ *
+ * After a publication: full fence, then a look at the receiver's `asleep` (channel_publish). After a
+ * release: a sender that waits for space must be looked for, in the same order. That fence is put off:
+ * `fenced` is the released position at the last one, and the receiver makes up for it (channel_settle)
+ *   - once an eighth of the ring was given back since
+ *   - before it waits, and when it finds the ring empty
+ *   - for nothing, with the fence of its own next publication
+ * A sender that waits for space can only depend on a release that was not looked after while more than
+ * 3/8 of the ring lie unread before it; so the receiver has to come back for those, and settles then.
+ */
+#include "msg/transfer.h"
+
+#define EMPTY_POLLS_PER_SCAN 64
+#define SCAN_NS              (100 * NS_PER_US)
+#define SPIN_POLLS           64
+
+/* ---- sending ---- */
+
+void channel_write_figures(struct msg_channel *channel)
+{
+	struct wire_channel *mine = channel->mine;
+
+	region_store64(&mine->sent, channel->sent);
+	region_store64(&mine->sent_bytes, channel->sent_bytes);
+	region_store64(&mine->doorbells, channel->doorbells);
+	region_store64(&mine->suppressed, channel->suppressed);
+	region_store64(&mine->full_waits, channel->full_waits);
+	region_store64(&mine->received, channel->received);
+	region_store64(&mine->received_bytes, channel->received_bytes);
+	region_store64(&mine->wakeups, channel->wakeups);
+	region_store64(&mine->empty_waits, channel->empty_waits);
+}
+
+static void __attribute__((noinline)) ring_receiver(struct msg_channel *channel, uint32_t asleep)
+{
+	struct peer_view *view = channel->view;
+
+	if (asleep == view->last_rung || view->life != channel->peer_life) {
+		region_store64(&channel->mine->suppressed, ++channel->suppressed);
+		return;
+	}
+	view->last_rung = asleep;
+	region_store64(&channel->mine->doorbells, ++channel->doorbells);
+	presence_ring(channel->region, view, channel->peer_slot);
+}
+
+void channel_publish(struct msg_channel *channel, uint64_t messages, uint64_t bytes)
+{
+	uint32_t asleep;
+
+	ring_publish(&channel->tx);
+	region_store64(&channel->mine->sent, channel->sent += messages);
+	region_store64(&channel->mine->sent_bytes, channel->sent_bytes += bytes);
+	// The record must be visible before we look: pairs with the fence in mark_asleep.
+	region_fence();
+	channel->fenced = channel->rx.released;
+	asleep = region_load32(channel->peer_asleep);
+	if (__builtin_expect(asleep & 1, 0))
+		ring_receiver(channel, asleep);
+	else
+		region_store64(&channel->mine->suppressed, ++channel->suppressed);
+	if (__builtin_expect(
+		region_load64(&channel->theirs->status) != channel->their_status, 0))
+		channel_check(channel);
+}
+
+static bool update_released(struct msg_channel *channel)
+{
+	// Pairs with the release in ring_give_back: the receiver has read what it gave back.
+	uint32_t seen = region_load_acquire32(&channel->theirs->released);
+
+	if (ring_update_released(&channel->tx, seen))
+		return true;
+	channel_fault(channel, "impossible released position", &channel->theirs->released, seen);
+	return false;
+}
+
+bool channel_writable(struct msg_channel *channel)
+{
+	if (channel->send_error)
+		return true;
+	if (ring_fits(&channel->tx, channel->blocked_len))
+		return true;
+	return !update_released(channel) || ring_fits(&channel->tx, channel->blocked_len);
+}
+
+static bool room_condition(void *arg)
+{
+	return channel_writable(arg);
+}
+
+int channel_make_room(struct msg_channel *channel, uint32_t len, uint64_t deadline)
+{
+	int err;
+
+	if (!update_released(channel))
+		return channel->send_error;
+	if (ring_fits(&channel->tx, len))
+		return 0;
+	region_store64(&channel->mine->full_waits, ++channel->full_waits);
+	channel->blocked_len = len;
+	if (!deadline) {
+		channel_empty(channel);
+		return channel->send_error ? channel->send_error :
+		       channel_writable(channel) ? channel->send_error : -EAGAIN;
+	}
+	// What is reserved but not published can't be given back: waiting for it would be for ever.
+	region_store32(&channel->mine->want, 1);
+	err = wait_for(channel->region->context, room_condition, channel, deadline);
+	if (!channel->region->error)
+		region_store32(&channel->mine->want, 0);
+	if (!err && channel->region->context->slept)
+		channel->wakeups++;
+	return channel->send_error ? channel->send_error : err;
+}
+
+int msg_send(struct msg_channel *channel, const void *data, size_t len, uint64_t deadline)
+{
+	int err;
+
+	if (__builtin_expect(len > channel->limit, 0)) {
+		int64_t sent = buffer_send_copy(channel, data, len, deadline);
+
+		return sent < 0 ? (int)sent : 0;
+	}
+	err = channel_may_send(channel);
+	if (!err)
+		err = channel_room(channel, (uint32_t)len, deadline);
+	if (err)
+		return err;
+	region_copy_in(channel->region->context->ops->copy_in,
+		ring_reserve(&channel->tx, (uint32_t)len, RING_MESSAGE), data, len);
+	channel_publish(channel, 1 + channel->pending_sent, len + channel->pending_bytes);
+	channel->pending_sent = channel->pending_bytes = 0;
+	return 0;
+}
+
+int msg_trysend(struct msg_channel *channel, const void *data, size_t len)
+{
+	return msg_send(channel, data, len, 0);
+}
+
+int msg_send_batch(struct msg_channel *channel, const struct msg_span *messages, unsigned count,
+	uint64_t deadline)
+{
+	uint64_t bytes = 0;
+	unsigned i;
+	int err;
+
+	if (!count)
+		return 0;
+	if (count > MSG_BATCH_MAX)
+		count = MSG_BATCH_MAX;
+	for (i = 0; i < count; i++)
+		if (messages[i].len > channel->limit)
+			return -EMSGSIZE;
+	err = channel_may_send(channel);
+	if (!err)
+		err = channel_room(channel, (uint32_t)messages[0].len, deadline);
+	if (err)
+		return err;
+	for (i = 0; i < count; i++) {
+		uint32_t len = (uint32_t)messages[i].len;
+
+		if (!ring_fits(&channel->tx, len) &&
+			(!update_released(channel) || !ring_fits(&channel->tx, len)))
+			break;
+		region_copy_in(channel->region->context->ops->copy_in,
+			ring_reserve(&channel->tx, len, RING_MESSAGE), messages[i].data, len);
+		bytes += len;
+	}
+	if (channel->send_error)
+		return channel->send_error;
+	channel_publish(channel, i + channel->pending_sent, bytes + channel->pending_bytes);
+	channel->pending_sent = channel->pending_bytes = 0;
+	return (int)i;
+}
+
+int msg_reserve(struct msg_channel *channel, size_t len, void **data, uint64_t deadline)
+{
+	int err;
+
+	if (len > channel->limit)
+		return -EMSGSIZE;
+	err = channel_may_send(channel);
+	if (!err)
+		err = channel_room(channel, (uint32_t)len, deadline);
+	if (err)
+		return err;
+	*data = ring_reserve(&channel->tx, (uint32_t)len, RING_MESSAGE);
+	channel->pending_sent++;
+	channel->pending_bytes += len;
+	return 0;
+}
+
+int msg_trim(struct msg_channel *channel, size_t len)
+{
+	uint32_t old = ring_header_length(channel->tx.header);
+
+	if (channel->tx.tail == channel->tx.published || len > old)
+		return -EINVAL;
+	ring_trim(&channel->tx, (uint32_t)len);
+	channel->pending_bytes -= old - len;
+	return 0;
+}
+
+int msg_commit(struct msg_channel *channel)
+{
+	int err = channel_may_send(channel);
+
+	if (err) {
+		msg_discard(channel);
+		return err;
+	}
+	if (channel->tx.tail != channel->tx.published)
+		channel_publish(channel, channel->pending_sent, channel->pending_bytes);
+	channel->pending_sent = channel->pending_bytes = 0;
+	return 0;
+}
+
+void msg_discard(struct msg_channel *channel)
+{
+	ring_discard(&channel->tx);
+	channel->pending_sent = channel->pending_bytes = 0;
+}
+
+/* ---- receiving ---- */
+
+void channel_settle(struct msg_channel *channel)
+{
+	uint32_t asleep;
+
+	if (!channel->opened || channel->fenced == channel->rx.released || channel->error ||
+		channel->lingering)
+		return;
+	// What we released must be visible before we look: pairs with the fence in mark_asleep.
+	region_fence();
+	channel->fenced = channel->rx.released;
+	if (!region_load32(&channel->theirs->want))
+		return;
+	asleep = region_load32(channel->peer_asleep);
+	if (asleep & 1)
+		ring_receiver(channel, asleep);
+}
+
+void channel_give_back(struct msg_channel *channel, uint32_t position)
+{
+	ring_give_back(&channel->rx, &channel->mine->released, position);
+	if (position - channel->fenced > (channel->rx.mask + 1) / 8)
+		channel_settle(channel);
+}
+
+uint64_t channel_poll(struct msg_channel *channel)
+{
+	uint64_t header = ring_poll(&channel->rx);
+
+	if (__builtin_expect(header && !ring_header_possible(&channel->rx, header), 0)) {
+		channel_fault(channel, "impossible record length",
+			channel->rx.data + (channel->rx.head & channel->rx.mask), header);
+		return 0;
+	}
+	return header;
+}
+
+int channel_empty(struct msg_channel *channel)
+{
+	struct msg_context *context = channel->region->context;
+
+	if (channel->error)
+		return channel->error;
+	channel_settle(channel);
+	channel_check(channel);
+	if (++channel->empty_polls % EMPTY_POLLS_PER_SCAN == 0 &&
+		context_now(context) - context->last_scan_ns >= SCAN_NS)
+		context_scan(context);
+	if (channel->error)
+		return channel->error;
+	// The end counts only when all that came before it was received.
+	return channel->peer_ended && !ring_poll(&channel->rx) ? -EPIPE : -EAGAIN;
+}
+
+bool channel_readable(struct msg_channel *channel)
+{
+	return ring_poll(&channel->rx) || channel->error || channel->peer_ended;
+}
+
+static bool readable_condition(void *arg)
+{
+	return channel_readable(arg);
+}
+
+int channel_await(struct msg_channel *channel, uint64_t deadline)
+{
+	unsigned i;
+	int err;
+
+	if (deadline && !channel->error)
+		for (i = 0; i < SPIN_POLLS; i++)
+			if (ring_poll(&channel->rx))
+				return 0;
+	err = channel_empty(channel);
+	if (err != -EAGAIN || !deadline)
+		return ring_poll(&channel->rx) && !channel->error ? 0 : err;
+	region_store64(&channel->mine->empty_waits, ++channel->empty_waits);
+	err = wait_for(channel->region->context, readable_condition, channel, deadline);
+	if (!err && channel->region->context->slept && !channel->region->error)
+		region_store64(&channel->mine->wakeups, ++channel->wakeups);
+	if (channel->error)
+		return channel->error;
+	if (!err && !ring_poll(&channel->rx))
+		return -EPIPE;
+	return err;
+}
+
+bool channel_locate(struct msg_channel *channel, uint64_t header, const void **data, uint64_t *len)
+{
+	const uint8_t *payload = ring_payload(&channel->rx);
+	uint64_t offset;
+
+	if (__builtin_expect(ring_header_type(header) == RING_MESSAGE, 1)) {
+		*data = payload;
+		*len = ring_header_length(header);
+		return true;
+	}
+	if (ring_header_type(header) != RING_BUFFER || ring_header_length(header) != 16) {
+		channel_fault(channel, "unknown record type", payload - RING_HEADER, header);
+		return false;
+	}
+	offset = region_load64((const uint64_t *)payload);
+	*len = region_load64((const uint64_t *)payload + 1);
+	if (!land_belongs(channel->region, channel->peer_slot, offset, *len)) {
+		channel_fault(channel, "buffer outside the sender's land", payload, offset);
+		return false;
+	}
+	*data = region_pointer(channel->region, offset);
+	return true;
+}
+
+static void count_received(struct msg_channel *channel, uint64_t messages, uint64_t bytes)
+{
+	region_store64(&channel->mine->received, channel->received += messages);
+	region_store64(&channel->mine->received_bytes, channel->received_bytes += bytes);
+}
+
+// A record for us, waited for until the deadline. 0, or as msg_recv.
+static int next_record(struct msg_channel *channel, uint64_t *header, uint64_t deadline)
+{
+	int err;
+
+	if (__builtin_expect(channel->viewed_next != channel->viewed_first, 0))
+		return -EBUSY;
+	while (!(*header = channel->error ? 0 : channel_poll(channel))) {
+		err = channel_await(channel, deadline);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int64_t msg_recv(struct msg_channel *channel, void *data, size_t size, uint64_t deadline)
+{
+	const void *from;
+	uint64_t header, len;
+	int err = next_record(channel, &header, deadline);
+
+	if (err)
+		return err;
+	if (!channel_locate(channel, header, &from, &len))
+		return channel->error;
+	if (len > size)
+		return -EMSGSIZE;
+	region_copy_out(channel->region->context->ops->copy_out, data, from, len);
+	ring_advance(&channel->rx, header);
+	count_received(channel, 1, len);
+	channel_give_back(channel, channel->rx.head);
+	return (int64_t)len;
+}
+
+int64_t msg_tryrecv(struct msg_channel *channel, void *data, size_t size)
+{
+	return msg_recv(channel, data, size, 0);
+}
+
+int64_t msg_next_length(struct msg_channel *channel, uint64_t deadline)
+{
+	const void *from;
+	uint64_t header, len;
+	int err = next_record(channel, &header, deadline);
+
+	if (err)
+		return err;
+	return channel_locate(channel, header, &from, &len) ? (int64_t)len : channel->error;
+}
+
+int msg_recv_batch(struct msg_channel *channel, struct msg_span *spans, unsigned count,
+	uint64_t deadline)
+{
+	uint64_t header, len, bytes = 0;
+	const void *from;
+	unsigned n = 0;
+	int err;
+
+	if (!count)
+		return 0;
+	err = next_record(channel, &header, deadline);
+	if (err)
+		return err;
+	do {
+		if (!channel_locate(channel, header, &from, &len))
+			break;
+		if (len > spans[n].len) {
+			err = -EMSGSIZE;
+			break;
+		}
+		region_copy_out(channel->region->context->ops->copy_out, spans[n].data, from, len);
+		ring_advance(&channel->rx, header);
+		spans[n++].len = len;
+		bytes += len;
+	} while (n < count && n < MSG_BATCH_MAX && (header = channel_poll(channel)));
+	if (!n)
+		return channel->error ? channel->error : err;
+	count_received(channel, n, bytes);
+	if (!channel->error)
+		channel_give_back(channel, channel->rx.head);
+	return (int)n;
+}
+
+int msg_peek(struct msg_channel *channel, struct msg_span *spans, unsigned count, uint64_t deadline)
+{
+	unsigned n = 0;
+
+	if (!count)
+		return 0;
+	if (channel->viewed_next - channel->viewed_first == MSG_BATCH_MAX)
+		return -ENOBUFS;
+	while (n < count && channel->viewed_next - channel->viewed_first < MSG_BATCH_MAX) {
+		uint64_t header = channel->error ? 0 : channel_poll(channel), len;
+		const void *data;
+		unsigned slot = channel->viewed_next % MSG_BATCH_MAX;
+		int err;
+
+		if (!header && n)
+			break;
+		if (!header) {
+			err = channel_await(channel, deadline);
+			if (err)
+				return err;
+			continue;
+		}
+		if (!channel_locate(channel, header, &data, &len))
+			break;
+		ring_advance(&channel->rx, header);
+		channel->view_end[slot] = channel->rx.head;
+		channel->view_bytes[slot] = len;
+		channel->viewed_next++;
+		spans[n].data = (void *)(uintptr_t)data;
+		spans[n++].len = len;
+	}
+	return n ? (int)n : channel->error;
+}
+
+int msg_release(struct msg_channel *channel, unsigned count)
+{
+	uint64_t bytes = 0;
+	unsigned i;
+
+	if (count > channel->viewed_next - channel->viewed_first)
+		return -EINVAL;
+	if (!count)
+		return 0;
+	for (i = 0; i < count; i++)
+		bytes += channel->view_bytes[(channel->viewed_first + i) % MSG_BATCH_MAX];
+	channel->viewed_first += count;
+	if (channel->region->error)
+		return channel->region->error;
+	count_received(channel, count, bytes);
+	channel_give_back(channel, channel->view_end[(channel->viewed_first - 1) % MSG_BATCH_MAX]);
+	return 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The short way of a message, shared by the files that send and receive. */
+#ifndef MSG_TRANSFER_H
+#define MSG_TRANSFER_H
+
+#include "msg/internal.h"
+
+/* Publishes what is reserved, and wakes the receiver if it sleeps. */
+void channel_publish(struct msg_channel *channel, uint64_t messages, uint64_t bytes);
+
+/* Waits until len fits. 0, or as msg_send. */
+int channel_make_room(struct msg_channel *channel, uint32_t len, uint64_t deadline);
+
+/* The next record's header, found possible; 0: none there. A fault ends the channel. */
+uint64_t channel_poll(struct msg_channel *channel);
+
+/* Nothing was there: looks around now and then. -EAGAIN, or why nothing will come. */
+int channel_empty(struct msg_channel *channel);
+
+/* Waits for a record. 0, or as msg_recv. */
+int channel_await(struct msg_channel *channel, uint64_t deadline);
+
+/* Where the record's message lies and how long it is; false: fault. */
+bool channel_locate(struct msg_channel *channel, uint64_t header, const void **data, uint64_t *len);
+
+/* The receiver is done with everything before position. */
+void channel_give_back(struct msg_channel *channel, uint32_t position);
+
+/* May something be sent now, as far as errors go? Looks whether the slot is still ours. */
+REGION_INLINE int channel_may_send(struct msg_channel *channel)
+{
+	struct msg_region *region = channel->region;
+
+	if (__builtin_expect(channel->send_error, 0))
+		return channel->send_error;
+	if (__builtin_expect(region_load64(&region->slot->claim) != region->life, 0)) {
+		presence_check_self(region);
+		return channel->send_error;
+	}
+	return 0;
+}
+
+REGION_INLINE int channel_room(struct msg_channel *channel, uint32_t len, uint64_t deadline)
+{
+	return __builtin_expect(ring_fits(&channel->tx, len), 1) ?
+		0 : channel_make_room(channel, len, deadline);
+}
+
+#endif

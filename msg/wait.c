@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Waiting: poll a while, then sleep. The order that loses no wake-up (modelled in tests/model/):
+ *
+ *   sleeper                                     sender
+ *   wait_ops.prepare                            publishes (ring_publish, channel_set_state, ...)
+ *   mark_asleep: asleep becomes odd             full fence
+ *   full fence                                  asleep odd, and not the value rung for last?
+ *   looks at everything again                   then: rings, once per value
+ *   wait_ops.sleep_until, or cancel
+ *   mark_awake: asleep becomes even
+ *
+ * Behind it stands a backing timer: a sleep never lasts longer than backing_ns, so that a missing fence or a
+ * lost doorbell costs time and not a hang. Such rescues are counted.
+ */
+#include "msg/internal.h"
+
+#define POLLS_PER_RELAX 16
+#define POLLS_PER_CLOCK 64
+#define SCAN_NS         (20 * NS_PER_US)
+#define SPIN_MAX_NS     (200 * NS_PER_US)
+#define SPIN_PROBE_NS   (100 * NS_PER_US)
+#define SPIN_MIN_NS     500
+#define PROBE_EVERY     64
+#define RESCUE_GRACE_NS (2 * NS_PER_MS)
+
+void context_scan(struct msg_context *context)
+{
+	struct msg_region *region;
+	uint32_t i;
+
+	for (region = context->regions; region; region = region->next) {
+		if (region->error)
+			continue;
+		presence_scan(region);
+		for (i = 0; i < region->geo.channels; i++)
+			if (region->channel[i])
+				channel_settle(region->channel[i]);
+	}
+	context->last_scan_ns = context_now(context);
+}
+
+static void mark_asleep(struct msg_context *context)
+{
+	struct msg_region *region;
+
+	for (region = context->regions; region; region = region->next)
+		if (!region->error && region->slot) {
+			region->asleep = (region->asleep + 1) | 1;
+			region_store32(&region->slot->asleep, region->asleep);
+		}
+	// Ours must be visible before we look again: pairs with the fence in presence_wake and
+	// channel_publish.
+	region_fence();
+}
+
+static void mark_awake(struct msg_context *context)
+{
+	struct msg_region *region;
+
+	for (region = context->regions; region; region = region->next)
+		if (!region->error && region->slot) {
+			region->asleep++;
+			region_store_release32(&region->slot->asleep, region->asleep);
+		}
+}
+
+// Figures of a sleep, in the region for whoever looks.
+static void count_sleep(struct msg_context *context, bool rescue)
+{
+	struct msg_region *region;
+
+	for (region = context->regions; region; region = region->next)
+		if (!region->error && region->slot) {
+			region_store64(&region->slot->sleeps, ++region->sleeps);
+			if (rescue)
+				region_store64(&region->slot->rescues, ++region->rescues);
+		}
+}
+
+// Is there a peer that can't ring us?
+static bool context_unheard(const struct msg_context *context)
+{
+	const struct msg_region *region;
+
+	for (region = context->regions; region; region = region->next)
+		if (region->unheard)
+			return true;
+	return false;
+}
+
+// The word that a process without doorbells sleeps on, if its context has just that one region.
+static volatile uint32_t *sleep_word(const struct msg_context *context, uint32_t *value)
+{
+	struct msg_region *region = context->regions;
+
+	if (!region || region->next || !region->ops.shared_words || region->error || !region->slot)
+		return NULL;
+	*value = region->asleep;
+	return &region->slot->asleep;
+}
+
+static enum msg_sleep_result sleep_marked(struct msg_context *context, uint64_t until)
+{
+	const struct msg_wait_ops *ops = context->ops;
+	uint32_t value = 0;
+	volatile uint32_t *word = sleep_word(context, &value);
+
+	return ops->sleep_until(ops->arg, until, word, value);
+}
+
+// One sleep. True: ready.
+static bool sleep_once(struct msg_context *context, wait_condition *ready, void *arg, uint64_t until,
+	bool heard)
+{
+	const struct msg_wait_ops *ops = context->ops;
+	enum msg_sleep_result result;
+	bool done, rescue = false;
+
+	ops->prepare(ops->arg);
+	mark_asleep(context);
+	context_scan(context);
+	if (ready(arg)) {
+		ops->cancel(ops->arg);
+		mark_awake(context);
+		return true;
+	}
+	result = sleep_marked(context, until);
+	context->slept = true;
+	done = ready(arg);
+	if (result == MSG_SLEEP_TIMER && done && heard) {
+		// The doorbell may be on its way: still marked, so that it will come if it is to come.
+		ops->prepare(ops->arg);
+		rescue = sleep_marked(context, context_now(context) + RESCUE_GRACE_NS) ==
+			 MSG_SLEEP_TIMER;
+	}
+	mark_awake(context);
+	count_sleep(context, rescue);
+	context_scan(context);
+	return done || ready(arg);
+}
+
+static int sleep_phase(struct msg_context *context, wait_condition *ready, void *arg,
+	uint64_t deadline)
+{
+	const struct msg_wait_ops *ops = context->ops;
+	uint64_t backing = ops->backing_ns ? ops->backing_ns : 20 * NS_PER_MS;
+	uint64_t poll = ops->poll_ns ? ops->poll_ns : NS_PER_MS;
+
+	for (;;) {
+		uint64_t now = context_now(context), step = backing, until;
+		bool heard = !context_unheard(context);
+
+		if (now >= deadline)
+			return -ETIMEDOUT;
+		if (!heard) {
+			// Nobody will ring: less and less often, the longer nothing comes.
+			step = poll;
+			poll = poll + poll / 8 < backing ? poll + poll / 8 : backing;
+		}
+		until = now + step < deadline ? now + step : deadline;
+		if (sleep_once(context, ready, arg, until, heard && until != deadline))
+			return 0;
+	}
+}
+
+/* How long to poll. Where it doesn't pay (the peer needs our core, or messages are rare) the budget
+ * halves with every vain try down to nothing; now and then a longer try finds out whether that has
+ * changed. */
+static uint64_t spin_budget(struct msg_context *context)
+{
+	if (context->spin_option == MSG_FOREVER)
+		return MSG_FOREVER;
+	if (context->spin_option)
+		return context->spin_option == MSG_SPIN_NEVER ? 0 : context->spin_option;
+	if (context->spin_ns >= SPIN_MIN_NS)
+		return context->spin_ns;
+	if (++context->spin_skips < PROBE_EVERY)
+		return 0;
+	context->spin_skips = 0;
+	return SPIN_PROBE_NS;
+}
+
+static void spin_succeeded(struct msg_context *context, uint64_t took)
+{
+	uint64_t worth = 2 * took + 10 * NS_PER_US;
+
+	if (worth > SPIN_MAX_NS)
+		worth = SPIN_MAX_NS;
+	// Up at once, down slowly.
+	context->spin_ns = worth > context->spin_ns ? worth : context->spin_ns - (context->spin_ns - worth) / 16;
+}
+
+static void spin_failed(struct msg_context *context)
+{
+	context->spin_ns /= 2;
+}
+
+int wait_for(struct msg_context *context, wait_condition *ready, void *arg, uint64_t deadline)
+{
+	uint64_t start, now, budget;
+	unsigned n;
+
+	context->slept = false;
+	if (ready(arg))
+		return 0;
+	context_scan(context);
+	if (ready(arg))
+		return 0;
+	start = now = context->last_scan_ns;
+	if (now >= deadline)
+		return -EAGAIN;
+	budget = spin_budget(context);
+	for (n = 1; now - start < budget && now < deadline; n++) {
+		if (ready(arg)) {
+			spin_succeeded(context, now - start);
+			return 0;
+		}
+		if (n % POLLS_PER_RELAX == 0)
+			context_relax(context);
+		if (n % POLLS_PER_CLOCK == 0) {
+			now = context_now(context);
+			if (now - context->last_scan_ns >= SCAN_NS)
+				context_scan(context);
+		}
+	}
+	if (budget)
+		spin_failed(context);
+	return sleep_phase(context, ready, arg, deadline);
+}
+
+void wait_pause(struct msg_context *context, uint64_t ns)
+{
+	const struct msg_wait_ops *ops = context->ops;
+	uint64_t end = context_now(context) + ns;
+
+	do {
+		if (ns < 100 * NS_PER_US) {
+			context_relax(context);
+			continue;
+		}
+		ops->prepare(ops->arg);
+		ops->sleep_until(ops->arg, end, NULL, 0);
+	} while (context_now(context) < end);
+}
+
+/* ---- msg_wait ---- */
+
+struct wait_set {
+	struct msg_wait_item *items;
+	unsigned count;
+	uint64_t next_timer;
+	struct msg_context *context;
+};
+
+static bool item_ready(struct wait_set *set, struct msg_wait_item *item)
+{
+	switch (item->type) {
+	case MSG_WAIT_RECV: return channel_readable(item->channel);
+	case MSG_WAIT_SEND: return channel_writable(item->channel);
+	case MSG_WAIT_ACCEPT: return listener_waiting(item->listener);
+	case MSG_WAIT_EVENT: return presence_event_waiting(item->region);
+	case MSG_WAIT_TIMER: return context_now(set->context) >= item->at;
+	}
+	return false;
+}
+
+static bool set_ready(void *arg)
+{
+	struct wait_set *set = arg;
+	unsigned i;
+
+	for (i = 0; i < set->count; i++)
+		if (item_ready(set, &set->items[i]))
+			return true;
+	return false;
+}
+
+static struct msg_context *item_context(const struct msg_wait_item *item)
+{
+	switch (item->type) {
+	case MSG_WAIT_RECV:
+	case MSG_WAIT_SEND: return item->channel->region->context;
+	case MSG_WAIT_ACCEPT: return item->listener->region->context;
+	case MSG_WAIT_EVENT: return item->region->context;
+	case MSG_WAIT_TIMER: break;
+	}
+	return NULL;
+}
+
+// A sender that waits for space says so in its block before it sleeps.
+static void set_want(struct wait_set *set, bool want)
+{
+	unsigned i;
+
+	for (i = 0; i < set->count; i++) {
+		struct msg_channel *channel = set->items[i].channel;
+
+		if (set->items[i].type == MSG_WAIT_SEND && !channel->region->error)
+			region_store32(&channel->mine->want, want);
+	}
+}
+
+int msg_wait(struct msg_wait_item *items, unsigned count, uint64_t deadline)
+{
+	struct wait_set set = { .items = items, .count = count };
+	uint64_t until = deadline;
+	unsigned i;
+	int ready = 0, err;
+
+	for (i = 0; i < count; i++) {
+		if (items[i].type == MSG_WAIT_TIMER)
+			until = items[i].at < until ? items[i].at : until;
+		else if (!set.context)
+			set.context = item_context(&items[i]);
+		items[i].ready = false;
+	}
+	if (!set.context) {
+		// Only timers: nothing of a region can end the wait.
+		if (until == MSG_FOREVER)
+			return -EINVAL;
+		err = msg_now_ns() >= deadline ? -EAGAIN : -ETIMEDOUT;
+		msg_sleep_until(until);
+	} else {
+		set_want(&set, true);
+		err = wait_for(set.context, set_ready, &set, until);
+		set_want(&set, false);
+	}
+	for (i = 0; i < count; i++) {
+		items[i].ready = items[i].type == MSG_WAIT_TIMER ?
+			msg_now_ns() >= items[i].at : item_ready(&set, &items[i]);
+		ready += items[i].ready;
+		if (items[i].ready && items[i].type == MSG_WAIT_RECV && set.context->slept)
+			items[i].channel->wakeups++;
+	}
+	return ready ? ready : err == -EAGAIN ? -EAGAIN : -ETIMEDOUT;
+}
