@@ -111,7 +111,9 @@ class Server:
     def stop(self, number=signal.SIGTERM):
         if self.alive():
             self.kill(number)
-            self.kill(signal.SIGCONT)
+            with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
+                if stat.read().rsplit(")", 1)[1].split()[0] == "T":
+                    self.kill(signal.SIGCONT)
         try:
             return self.process.wait(SECONDS)
         finally:
@@ -120,9 +122,13 @@ class Server:
                 self.process.wait()
 
     def remove(self):
-        if self.alive():
-            self.process.kill()
-            self.process.wait()
+        """Ends it: in good order, and (under a sanitizer) without a complaint."""
+        try:
+            assert self.stop() == 0, f"the server ended with {self.process.returncode}: {self.log()}"
+        finally:
+            self.clear()
+
+    def clear(self):
         if os.path.exists(self.shm_path()):
             os.unlink(self.shm_path())
         if self.own_folder:
