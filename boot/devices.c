@@ -11,9 +11,12 @@ extern __typeof__(ivshmem_set_max_cpus) ivshmem_set_max_cpus __attribute__((weak
 
 void boot_tell_devices(const struct boot_info *info)
 {
-	const struct acpi_platform *p = acpi_platform();
+	const struct acpi_platform *p;
 	struct pci_machine machine = { .map = info->ranges, .map_count = info->range_count };
 
+	if (pci_set_machine)
+		acpi_find_config_space();
+	p = acpi_platform();
 	for (unsigned i = 0; i < p->ecam_count && i < PCI_MACHINE_ECAMS; i++) {
 		machine.ecam[i] = (struct pci_ecam){
 			.base = p->ecams[i].base,

@@ -20,6 +20,7 @@ struct ivshmem {
 	void *region;
 	uint64_t size;		       /* bytes of the region */
 	const char *memory_type;
+	const char *memory_type_before; /* NULL: it was so from the start */
 	struct ivshmem_vector *vector; /* NULL: plain */
 	size_t vector_pages;
 	unsigned int vectors;

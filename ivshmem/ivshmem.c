@@ -67,8 +67,7 @@ static void memory_type_settle(struct ivshmem *device, const struct pci_bar *bar
 		return;
 	if (!mm_force_write_back(bar->base, bar->size)) {
 		device->memory_type = mm_effective_type(bar->base, bar->size);
-		log_info("ivshmem: %s: firmware left the region %s; an MTRR makes it %s",
-			 device->pci->name, before, device->memory_type);
+		device->memory_type_before = before;
 		return;
 	}
 	log_warn("ivshmem: %s: the region at 0x%llx is %s and no MTRR is free to mend it: each access "
@@ -175,6 +174,21 @@ static void device_free(struct ivshmem *device)
 		      (sizeof(struct ivshmem) + MM_PAGE_SIZE - 1) / MM_PAGE_SIZE);
 }
 
+/* The one line about a device that works. */
+static void describe(const struct ivshmem *d)
+{
+	char kind[48] = "plain";
+
+	if (d->vectors)
+		log_format(kind, sizeof(kind), "doorbell, id %u, %u vector%s", d->id, d->vectors,
+			   d->vectors == 1 ? "" : "s");
+	log_info("ivshmem: %s: %s, region %llu KiB at 0x%llx, %s%s%s%s", d->pci->name, kind,
+		 (unsigned long long)(d->size >> 10), (unsigned long long)ivshmem_region_address(d),
+		 d->memory_type, d->memory_type_before ? " by an MTRR (firmware left it " : "",
+		 d->memory_type_before ? d->memory_type_before : "",
+		 d->memory_type_before ? ")" : "");
+}
+
 int ivshmem_open(unsigned int index, struct ivshmem **device)
 {
 	struct pci_device *pci = pci_at(index);
@@ -211,15 +225,7 @@ int ivshmem_open(unsigned int index, struct ivshmem **device)
 	d->next = opened;
 	opened = d;
 	warn_of_hazards();
-	if (d->vectors)
-		log_info("ivshmem: %s: doorbell, id %u, %u vector%s, region %llu KiB at 0x%llx, %s",
-			 pci->name, d->id, d->vectors, d->vectors == 1 ? "" : "s",
-			 (unsigned long long)(d->size >> 10),
-			 (unsigned long long)ivshmem_region_address(d), d->memory_type);
-	else
-		log_info("ivshmem: %s: plain, region %llu KiB at 0x%llx, %s", pci->name,
-			 (unsigned long long)(d->size >> 10),
-			 (unsigned long long)ivshmem_region_address(d), d->memory_type);
+	describe(d);
 	*device = d;
 	return 0;
 }

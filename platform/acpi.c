@@ -153,3 +153,14 @@ void acpi_find_sleep_types(void)
 	if (table && has_signature(table, "DSDT"))
 		acpi_parse_dsdt(table, &platform);
 }
+
+void acpi_find_config_space(void)
+{
+	const struct acpi_header *table;
+
+	if (platform.ecam_count || !platform.dsdt)
+		return;
+	table = map_table(platform.dsdt);
+	if (table && has_signature(table, "DSDT"))
+		acpi_parse_config_base(table, &platform);
+}

@@ -88,4 +88,7 @@ void acpi_find_sleep_types(void);
 /* Never NULL; valid and constant after acpi_init(). */
 const struct acpi_platform *acpi_platform(void);
 
+/* Looks for PCI's config space in the DSDT where there is no MCFG; acpi_platform() has it then. */
+void acpi_find_config_space(void);
+
 #endif

@@ -247,6 +247,34 @@ void acpi_parse_dsdt(const struct acpi_header *table, struct acpi_platform *plat
 	}
 }
 
+/*
+ * QEMU's microvm has no MCFG: _CBA (PCI Firmware 3.3, 4.1.3) alone says where config space is, as
+ * Name (_CBA, constant) or Method (_CBA) { Return (constant) }.
+ */
+void acpi_parse_config_base(const struct acpi_header *table, struct acpi_platform *platform)
+{
+	const uint8_t *bytes = (const uint8_t *)table;
+
+	for (uint32_t at = sizeof(*table); at + 12 <= table->length; at++) {
+		uint32_t value_at = at + 4;
+		uint64_t base;
+
+		if (bytes[at] != '_' || number(table, at, 4) != 0x4142435f /* "_CBA" */)
+			continue;
+		/* A method: flags, then ReturnOp. */
+		if (bytes[value_at + 1] == 0xa4)
+			value_at += 2;
+		base = bytes[value_at] == 0x0e ? number(table, value_at + 1, 8) :
+		       bytes[value_at] == 0x0c ? number(table, value_at + 1, 4) : 0;
+		if (!base || base & 0xfffff || platform->ecam_count >= ACPI_MAX_ECAMS)
+			continue;
+		platform->ecams[platform->ecam_count++] = (struct acpi_ecam){
+			.base = base, .first_bus = 0, .last_bus = 255,
+		};
+		return;
+	}
+}
+
 bool acpi_parse_rsdp(const void *rsdp, size_t size, uint64_t *root, bool *is_xsdt)
 {
 	static const char signature[8] = { 'R', 'S', 'D', ' ', 'P', 'T', 'R', ' ' };

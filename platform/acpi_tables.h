@@ -24,6 +24,9 @@ uint64_t acpi_parse_fadt(const struct acpi_header *table, struct acpi_platform *
 /* Takes the values of \_S5 from the DSDT's AML, by looking for the package; no interpreter. */
 void acpi_parse_dsdt(const struct acpi_header *table, struct acpi_platform *platform);
 
+/* Takes the place of config space from the DSDT, for machines without an MCFG; no interpreter. */
+void acpi_parse_config_base(const struct acpi_header *table, struct acpi_platform *platform);
+
 /*
  * The RSDP's root table: checks the 20 or 36 bytes at `rsdp` of which `size` can be read; the
  * physical address goes to *root and whether it is an XSDT to *is_xsdt. False if it is no RSDP.
