@@ -178,12 +178,14 @@ static void device_free(struct ivshmem *device)
 static void describe(const struct ivshmem *d)
 {
 	char kind[48] = "plain";
+	bool whole_mib = d->size >= 1 << 20;
 
 	if (d->vectors)
 		log_format(kind, sizeof(kind), "doorbell, id %u, %u vector%s", d->id, d->vectors,
 			   d->vectors == 1 ? "" : "s");
-	log_info("ivshmem: %s: %s, region %llu KiB at 0x%llx, %s%s%s%s", d->pci->name, kind,
-		 (unsigned long long)(d->size >> 10), (unsigned long long)ivshmem_region_address(d),
+	log_info("ivshmem: %s: %s, region %llu %s at 0x%llx, %s%s%s%s", d->pci->name, kind,
+		 (unsigned long long)(d->size >> (whole_mib ? 20 : 10)), whole_mib ? "MiB" : "KiB",
+		 (unsigned long long)ivshmem_region_address(d),
 		 d->memory_type, d->memory_type_before ? " by an MTRR (firmware left it " : "",
 		 d->memory_type_before ? d->memory_type_before : "",
 		 d->memory_type_before ? ")" : "");
