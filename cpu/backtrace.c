@@ -7,7 +7,8 @@
 #include "cpu/percpu.h"
 #include "log/panic.h"
 
-#define FRAMES_MAX 32
+#define FRAMES_MAX 100000 /* followed: a stack of 1 MiB hasn't more */
+#define LINES_MAX 32
 #define SCAN_WORDS 1024
 #define GUESSES_MAX 12
 
@@ -50,27 +51,73 @@ static bool follows_call(const struct cpu_image *image, uintptr_t code)
 	return false;
 }
 
-static void print_guesses(unsigned number, uintptr_t stack_pointer)
+static bool read_stack(uintptr_t address, uintptr_t *word)
 {
 	const struct cpu_stack *stack = cpu_this()->stack;
-	int kind = name_find_stack(stack, stack_pointer);
+	int kind = name_find_stack(stack, address);
+
+	if (address % 8 != 0 || kind < 0 || stack[kind].top - address < 8)
+		return false;
+	*word = *(const uintptr_t *)address;
+	return true;
+}
+
+bool backtrace_find_caller(uintptr_t stack_pointer, uintptr_t *code)
+{
+	return read_stack(stack_pointer, code) && follows_call(cpu_current_image(), *code);
+}
+
+static void print_guesses(unsigned number, uintptr_t stack_pointer)
+{
 	unsigned guesses = 0;
+	uintptr_t word;
 
-	if (stack_pointer % 8 != 0 || kind < 0)
-		return;
 	for (unsigned i = 0; i < SCAN_WORDS && guesses < GUESSES_MAX; i++) {
-		uintptr_t address = stack_pointer + 8 * i;
-		uintptr_t word;
-
-		if (stack[kind].top - address < 8)
-			break;
-		word = *(const uintptr_t *)address;
+		if (!read_stack(stack_pointer + 8 * i, &word))
+			return;
 		if (follows_call(cpu_current_image(), word)) {
 			print_frame(number++, word, true, "? ");
 			guesses++;
 		}
-		if (stack[kind].top - address < 16)
-			break;
+	}
+}
+
+/* The chain of frames from a good frame pointer on. */
+static void print_chain(unsigned number, uintptr_t code, uintptr_t frame)
+{
+	const struct cpu_stack *stack = cpu_this()->stack;
+	unsigned lines = 0;
+	unsigned repeats = 0;
+
+	for (unsigned i = 0; i < FRAMES_MAX && frame != 0; i++) {
+		const uintptr_t *record = (const uintptr_t *)frame;
+		int kind = name_find_stack(stack, frame);
+
+		if (!is_frame(stack, frame)) {
+			panic_line("  the chain of frames is broken: %016lx", (unsigned long)frame);
+			return;
+		}
+		if (record[1] == code) {
+			repeats++;
+		} else {
+			if (repeats > 0)
+				panic_line("  ... and %u more of these", repeats);
+			repeats = 0;
+			if (record[1] == 0)
+				return; /* the bottom of the stack, as boot leaves it */
+			if (lines++ == LINES_MAX) {
+				panic_line("  ... and more");
+				return;
+			}
+			/* Above entry.S's own frame lies where it interrupted: no call returns there. */
+			print_frame(number, record[1], !is_entry(code), "");
+		}
+		number++;
+		code = record[1];
+		/* Outwards means up, but for the step from a handler's stack to another. */
+		if (record[0] <= frame && name_find_stack(stack, record[0]) == kind)
+			return;
+		frame = record[0];
 	}
 }
 
@@ -78,42 +125,21 @@ void backtrace_print(uintptr_t code, bool is_return, uintptr_t frame, uintptr_t 
 {
 	const struct cpu_stack *stack = cpu_this()->stack;
 	unsigned number = 0;
+	uintptr_t word;
 
 	panic_line("stack trace:");
 	print_frame(number++, code, is_return, "");
-	/* A jump to nowhere: its call has just pushed where it came from. */
-	if (!name_is_code(cpu_current_image(), code) && stack_pointer % 8 == 0 &&
-	    name_find_stack(stack, stack_pointer) >= 0) {
-		uintptr_t caller = *(const uintptr_t *)stack_pointer;
-
-		if (follows_call(cpu_current_image(), caller))
-			print_frame(number++, caller, true, "");
-	}
 	if (frame != 0 && !is_frame(stack, frame)) {
 		print_guesses(number, stack_pointer);
 		return;
 	}
-	while (frame != 0) {
-		const uintptr_t *record = (const uintptr_t *)frame;
-		int kind = name_find_stack(stack, frame);
-
-		if (number >= FRAMES_MAX) {
-			panic_line("  ... and more");
-			return;
-		}
-		if (record[1] == 0)
-			return; /* the bottom of the stack, as boot leaves it */
-		/* Above entry.S's own frame lies where it interrupted, which no call returns to. */
-		print_frame(number++, record[1], !is_entry(code), "");
-		code = record[1];
-		if (record[0] == 0)
-			return;
-		if (!is_frame(stack, record[0]) ||
-		    (name_find_stack(stack, record[0]) == kind && record[0] <= frame)) {
-			panic_line("  the chain of frames is broken: %016lx",
-				   (unsigned long)record[0]);
-			return;
-		}
-		frame = record[0];
-	}
+	/*
+	 * A jump to nowhere, or a fault in a function that keeps no frame: the call's own push still
+	 * lies on top, and the chain doesn't know of it.
+	 */
+	if (backtrace_find_caller(stack_pointer, &word) &&
+	    (frame == 0 || ((const uintptr_t *)frame)[1] != word))
+		print_frame(number++, word, true,
+			    name_is_code(cpu_current_image(), code) ? "? " : "");
+	print_chain(number, code, frame);
 }

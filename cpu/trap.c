@@ -25,11 +25,17 @@ static void print_headline(const struct trap_frame *frame, uint64_t cr2)
 	const struct cpu_image *image = cpu_current_image();
 	const char *name = name_of_exception((unsigned)frame->vector);
 	const char *mnemonic = name_of_exception_short((unsigned)frame->vector);
-	char where[NAME_MAX_TEXT], place[NAME_MAX_TEXT];
+	char where[2 * NAME_MAX_TEXT], place[NAME_MAX_TEXT];
 	const char *access;
+	uintptr_t caller;
 	int kind = -1;
 
 	name_code(where, sizeof(where), image, frame->rip, false);
+	if (!name_is_code(image, frame->rip) && backtrace_find_caller(frame->rsp, &caller)) {
+		name_code(place, sizeof(place), image, caller, true);
+		log_format(where, sizeof(where), "0x%lx, called from %s",
+			   (unsigned long)frame->rip, place);
+	}
 	if (frame->vector == VECTOR_PAGE_FAULT)
 		kind = name_find_guard(stack, cr2);
 	else if (frame->vector == VECTOR_DOUBLE_FAULT)

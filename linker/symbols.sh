@@ -5,6 +5,7 @@
 # { u32 offset from image_base, u32 offset of its name }, then the names.
 set -eu
 nm -n --defined-only "$2" | awk -v image="$1" '
+	BEGIN { n = offset = 0 }
 	$3 == "image_base" { base = $1 }
 	$2 ~ /^[tTwW]$/ && $1 >= "ffffffff80000000" && $1 != last {
 		last = address[n] = $1

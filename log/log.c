@@ -24,6 +24,11 @@ void log_set_level(enum log_level level)
 	current_level = level;
 }
 
+const struct log_sink *log_get_sink(void)
+{
+	return current_sink;
+}
+
 int log_parse_level(const char *word, enum log_level *level)
 {
 	for (unsigned i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {

@@ -19,6 +19,7 @@ struct log_sink {
 
 /* The sink must outlive its use. NULL drops all lines, which is how the log starts. */
 void log_set_sink(const struct log_sink *sink);
+const struct log_sink *log_get_sink(void);
 
 /* "error", "warn", "info" or "debug" to its level: 0, or -1 for another word. */
 int log_parse_level(const char *word, enum log_level *level);
