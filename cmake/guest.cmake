@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # How guest code is compiled and how an image is linked.
 #
-#   isthmus_guest_room(name [NO_FPU] sources...)   a room of the runtime: library guest_<name>
+#   isthmus_guest_room(name [NO_FPU] [SMALL] sources...)   a room of the runtime: library guest_<name>
 #   isthmus_add_app(name [GUEST_ONLY] sources...)  <build>/apps/<name>.elf and, unless GUEST_ONLY,
 #                                                  the same sources as a host process <build>/apps/<name>
 execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=include
@@ -25,18 +25,25 @@ target_include_directories(isthmus_guest_flags INTERFACE
 	"${ISTHMUS_ROOT}" "${ISTHMUS_ROOT}/include")
 
 set(ISTHMUS_LINKER_SCRIPT "${ISTHMUS_ROOT}/linker/guest.ld")
-set(ISTHMUS_GUEST_LINK -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none
-	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
+# -u: ours come first, before newlib's own abort() and assert(), which bring a printf along.
+# max-page-size: the script parts the segments by pages itself; a page of file is never mapped, only
+# copied, so that padding in the file would be for nothing.
+set(ISTHMUS_GUEST_LINK -nostdlib -static -no-pie -Wl,-u,abort -Wl,-u,__assert_func
+	-Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=64 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
 	"-Wl,-T,${ISTHMUS_LINKER_SCRIPT}")
 set_property(GLOBAL PROPERTY ISTHMUS_GUEST_ROOMS "")
 
 function(isthmus_guest_room name)
-	cmake_parse_arguments(R "NO_FPU" "" "" ${ARGN})
+	cmake_parse_arguments(R "NO_FPU;SMALL" "" "" ${ARGN})
 	add_library(guest_${name} STATIC ${R_UNPARSED_ARGUMENTS})
 	target_link_libraries(guest_${name} PRIVATE isthmus_guest_flags)
 	if(R_NO_FPU)
 		# On the interrupt path: must not touch SSE state, which nobody saved.
 		target_compile_options(guest_${name} PRIVATE $<$<COMPILE_LANGUAGE:C>:-mgeneral-regs-only>)
+	endif()
+	if(R_SMALL)
+		# Runs once, or waits for devices: in every image, and never what is waited for.
+		target_compile_options(guest_${name} PRIVATE $<$<COMPILE_LANGUAGE:C>:-Os>)
 	endif()
 	add_dependencies(guest_${name} newlib)
 	set_property(GLOBAL APPEND PROPERTY ISTHMUS_GUEST_ROOMS guest_${name})
