@@ -20,9 +20,13 @@ if(ISTHMUS_SANITIZE)
 	target_link_options(isthmus_host_flags INTERFACE -fsanitize=address,undefined)
 endif()
 
+# What a user runs, as opposed to tests and benchmarks: `./isthmus run` builds no more than that.
+add_custom_target(programs)
+
 # isthmus_host_program(name sources...): a program in <build>/bin/.
 function(isthmus_host_program name)
 	add_executable(${name} ${ARGN})
 	target_link_libraries(${name} PRIVATE isthmus_host_flags)
 	set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+	add_dependencies(programs ${name})
 endfunction()
