@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-WANTED = {"native": {"native"}, "doorbell": {"guest"}, "guest": {"guest"}}
+WANTED = {"native": {"native"}, "doorbell": {"guest"}, "guest": {"guest"}, "boot": {"boot"}}
 PLAIN_LINES = {"machine", "table"}
 
 
