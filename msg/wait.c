@@ -78,17 +78,6 @@ static void count_sleep(struct msg_context *context, bool rescue)
 		}
 }
 
-// Is there a peer that can't ring us?
-static bool context_unheard(const struct msg_context *context)
-{
-	const struct msg_region *region;
-
-	for (region = context->regions; region; region = region->next)
-		if (region->unheard)
-			return true;
-	return false;
-}
-
 // The word that a process without doorbells sleeps on, if its context has just that one region.
 static volatile uint32_t *sleep_word(const struct msg_context *context, uint32_t *value)
 {
@@ -98,6 +87,19 @@ static volatile uint32_t *sleep_word(const struct msg_context *context, uint32_t
 		return NULL;
 	*value = region->asleep;
 	return &region->slot->asleep;
+}
+
+// Is there a peer whose ring would not end our sleep?
+static bool context_unheard(const struct msg_context *context)
+{
+	const struct msg_region *region;
+	uint32_t value;
+	bool word = sleep_word(context, &value);
+
+	for (region = context->regions; region; region = region->next)
+		if (region->unheard || (!region->ops.vectors && !word))
+			return true;
+	return false;
 }
 
 static enum msg_sleep_result sleep_marked(struct msg_context *context, uint64_t until)

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Joining a region from a process: through a server's socket, or a bare shared file.
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "host/client/ivshmem_client.h"
+#include "host/peer/peer.h"
+
+#define MIN_SIZE 65536
+
+static _Thread_local struct peer_region *regions;
+static _Thread_local struct msg_context *context;
+
+struct peer_region *peer_regions(void)
+{
+	return regions;
+}
+
+struct msg_context *peer_context(void)
+{
+	if (!context)
+		context = msg_context_create(&peer_wait_ops);
+	return context;
+}
+
+// Without regions a thread needs no context: threads that end leave nothing behind.
+static void context_drop(void)
+{
+	if (context && !msg_context_regions(context)) {
+		msg_context_destroy(context);
+		context = NULL;
+	}
+}
+
+void peer_read_server(struct peer_region *region)
+{
+	struct ivshmem_client_event event;
+	struct ivshmem_client_error error;
+	int got;
+
+	// Who comes and goes is told by the region; the client keeps the eventfds.
+	while ((got = ivshmem_client_next_event(region->client, &event, &error)) > 0)
+		;
+	if (got < 0 && !region->server_lost) {
+		region->server_lost = true;
+		if (region->region)
+			msg_region_server_lost(region->region);
+	}
+}
+
+static void peer_notify(void *arg, uint32_t peer_id, uint32_t vector)
+{
+	struct peer_region *region = arg;
+
+	if (ivshmem_client_notify(region->client, peer_id, vector) == -ENOENT) {
+		// The server's news of that peer may be waiting in the socket.
+		peer_read_server(region);
+		ivshmem_client_notify(region->client, peer_id, vector);
+	}
+}
+
+static void peer_wake_word(void *arg, volatile uint32_t *word)
+{
+	(void)arg;
+	syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+static void peer_free_region(struct peer_region *region)
+{
+	if (region->base)
+		munmap(region->base, region->size);
+	ivshmem_client_close(region->client);
+	free(region);
+}
+
+static void peer_close(void *arg)
+{
+	struct peer_region *region = arg, **link = &regions;
+
+	while (*link != region)
+		link = &(*link)->next;
+	*link = region->next;
+	peer_free_region(region);
+	context_drop();
+}
+
+static int map_fd(struct peer_region *region, int fd, const char *name)
+{
+	region->base = mmap(NULL, region->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (region->base == MAP_FAILED) {
+		int err = errno;
+
+		region->base = NULL;
+		peer_say("%s: can't map %llu bytes: %s", name, (unsigned long long)region->size,
+			strerror(err));
+		return -err;
+	}
+	return 0;
+}
+
+static int open_socket(struct peer_region *region, const char *path)
+{
+	struct ivshmem_client_error error;
+	int err = ivshmem_client_open(&region->client, path, NULL, &error);
+
+	if (err) {
+		peer_say("%s", error.text);
+		return err == -ENOENT || err == -ECONNREFUSED ? -ENODEV : err;
+	}
+	region->size = ivshmem_client_region_size(region->client);
+	return map_fd(region, ivshmem_client_region_fd(region->client), path);
+}
+
+static int open_file(struct peer_region *region, const char *path)
+{
+	struct stat status;
+	int fd, err;
+
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &status) < 0) {
+		err = errno;
+		peer_say("region %s: %s; make it with: truncate -s 4M %s", path, strerror(err), path);
+		if (fd >= 0)
+			close(fd);
+		return err == ENOENT ? -ENODEV : -err;
+	}
+	region->size = (uint64_t)status.st_size & ~4095ull;
+	if (S_ISSOCK(status.st_mode) || !S_ISREG(status.st_mode)) {
+		peer_say("region %s: not a regular file; for a server's socket say socket=%s", path, path);
+		err = -EINVAL;
+	} else if (region->size < MIN_SIZE) {
+		peer_say("region %s: %lld bytes; messages need at least %d", path,
+			(long long)status.st_size, MIN_SIZE);
+		err = -EINVAL;
+	} else {
+		err = map_fd(region, fd, path);
+	}
+	close(fd);
+	return err;
+}
+
+static void fill_ops(struct msg_region_ops *ops, struct peer_region *region)
+{
+	*ops = (struct msg_region_ops){
+		.base = region->base,
+		.size = region->size,
+		.peer_id = MSG_NO_ID,
+		.arg = region,
+		.beat_start = peer_beat_start,
+		.beat_stop = peer_beat_stop,
+		.close = peer_close,
+	};
+	if (region->client) {
+		ops->peer_id = ivshmem_client_id(region->client);
+		ops->vectors = ivshmem_client_vectors(region->client);
+		ops->notify = peer_notify;
+	} else {
+		ops->shared_words = true;
+		ops->wake_word = peer_wake_word;
+	}
+}
+
+int msg_attach(const char *where, const struct msg_options *options, struct msg_region **result)
+{
+	struct msg_options wishes = options ? *options : (struct msg_options){ 0 };
+	struct peer_region *region;
+	struct msg_region_ops ops;
+	int err;
+
+	if (!where || !where[0])
+		where = getenv("ISTHMUS_REGION");
+	if (!where || !where[0]) {
+		peer_say("which region? Set ISTHMUS_REGION to socket=PATH (of an ivshmem-server) or to a "
+			 "shared file");
+		return -ENODEV;
+	}
+	if (!wishes.name)
+		wishes.name = getenv("ISTHMUS_NAME");
+	if (wishes.name && !wishes.name[0])
+		wishes.name = NULL;
+	region = calloc(1, sizeof(*region));
+	if (!region || !peer_context()) {
+		free(region);
+		return -ENOMEM;
+	}
+	err = !strncmp(where, "socket=", 7) ? open_socket(region, where + 7) :
+					      open_file(region, where);
+	if (err) {
+		peer_free_region(region);
+		context_drop();
+		return err;
+	}
+	fill_ops(&ops, region);
+	region->next = regions;
+	regions = region;
+	err = msg_join(context, &ops, &wishes, &region->region);
+	if (err) {
+		peer_say("can't join the region at %s: %s", where, msg_strerror(err));
+		peer_close(region);
+		return err;
+	}
+	if (region->server_lost)
+		msg_region_server_lost(region->region);
+	*result = region->region;
+	return 0;
+}
