@@ -17,6 +17,7 @@ static const char *const palette[] = {
 	"\033[36m", "\033[33m", "\033[32m", "\033[35m", "\033[34m",
 	"\033[96m", "\033[93m", "\033[92m", "\033[95m", "\033[94m",
 };
+#define ESC		0x1b
 #define COLOUR_OFF "\033[0m"
 
 static bool wants_colour(int fd)
@@ -188,6 +189,42 @@ static bool utf8_harmless(const unsigned char *c, unsigned int n)
 	return v >= 0x10000 && v <= 0x10ffff;
 }
 
+/* What was held back as the beginning of a sequence is none: show it. */
+static void flush_escape(struct stream *st)
+{
+	unsigned int n = st->escape_n;
+
+	st->escape_n = 0;
+	for (unsigned int i = 0; i < n; i++) {
+		if (st->escape[i] == ESC)
+			add_escaped(st, ESC);
+		else
+			add(st, &st->escape[i], 1);
+	}
+}
+
+/*
+ * Colour and cursor sequences (ECMA-48 section 5.4: ESC [, parameters, intermediates, one final byte)
+ * say nothing in a line that has a name before it, and firmware's consoles are full of them: a
+ * well-formed one is left out. False: the byte is no part of one and is yet to be handled.
+ */
+static bool escape_goes_on(struct stream *st, unsigned char c)
+{
+	bool final = st->escape_n > 1 && c >= 0x40 && c <= 0x7e;
+	bool inside = st->escape_n > 1 ? c >= 0x20 && c <= 0x3f : c == '[';
+
+	if (final) {
+		st->escape_n = 0;
+		return true;
+	}
+	if (inside && st->escape_n < sizeof(st->escape)) {
+		st->escape[st->escape_n++] = (char)c;
+		return true;
+	}
+	flush_escape(st);
+	return false;
+}
+
 static void add_byte(struct stream *st, unsigned char c)
 {
 	if (st->utf8_n) {
@@ -204,6 +241,8 @@ static void add_byte(struct stream *st, unsigned char c)
 		}
 		flush_utf8(st);
 	}
+	if (st->escape_n && escape_goes_on(st, c))
+		return;
 	/* A lone carriage return would overwrite the name: it ends the line; \r\n ends it once. */
 	if (st->cr && c != '\r') {
 		st->cr = false;
@@ -219,6 +258,9 @@ static void add_byte(struct stream *st, unsigned char c)
 	} else if (utf8_length(c)) {
 		st->utf8[0] = c;
 		st->utf8_n = 1;
+	} else if (c == ESC) {
+		st->escape[0] = (char)c;
+		st->escape_n = 1;
 	} else if ((c >= ' ' && c < 0x7f) || c == '\t') {
 		add(st, (const char *)&c, 1);
 	} else {
@@ -247,6 +289,7 @@ uint64_t stream_tick(struct stream *st, uint64_t now_ns)
 void stream_end(struct stream *st)
 {
 	flush_utf8(st);
+	flush_escape(st);
 	if (st->n || st->screen->open == st)
 		show(st, true);
 	st->cr = false;

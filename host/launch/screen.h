@@ -44,6 +44,8 @@ struct stream {
 	bool cr;			/* a carriage return is pending */
 	unsigned char utf8[4];		/* an unfinished UTF-8 sequence */
 	unsigned int utf8_n;
+	char escape[32];		/* an unfinished escape sequence */
+	unsigned int escape_n;
 	uint64_t last_ns;		/* when the last byte came */
 };
 

@@ -2,6 +2,7 @@
 """How guests end and what the launcher makes of it."""
 import os
 import signal
+import subprocess
 
 from harness import (EXIT_NO_STATUS, EXIT_PANIC, EXIT_QEMU, EXIT_SERVER, EXIT_TIMEOUT, EXIT_TOOL,
                      STANDIN, LaunchTest, main, wait_until)
@@ -50,12 +51,17 @@ class Endings(LaunchTest):
         self.assertIn("isthmus: good: was still running and was ended", err)
 
     def test_keep_going_waits_for_the_others(self):
-        file = self.topology("region w plain\nguest bad APP on=w -- d g5a e127\n"
-                             "guest good APP on=w -- d p5a =finished x0a e20\n")
-        _, out, err = self.run_tool("run", file, "--keep-going", status=EXIT_PANIC)
-        self.assertIn("good | finished", out)
-        self.assertIn("isthmus: bad: panicked", err)
-        self.assertIn("isthmus: good: exited with status 4", err)
+        file = self.topology("guest bad APP -- =up x0a e127\nguest good APP -- r e20\n")
+        process = self.start("run", file, "--keep-going", "--input", "good", stdin=subprocess.PIPE)
+        self.read_until(process.stdout, "bad  | up")
+        wait_until("bad to end", lambda: not self.qemus("bad"))
+        self.assertIsNone(process.poll())
+        out, err = process.communicate(b"late\n", timeout=60)
+        self.assertEqual(process.returncode, EXIT_PANIC)
+        self.assertIn(b"[late]", out)
+        self.assertIn(b"isthmus: bad: panicked", err)
+        self.assertIn(b"isthmus: good: exited with status 4", err)
+        self.assert_clean()
 
     def test_timeout(self):
         _, _, err = self.run_tool("run", STANDIN, "-n", "2", "--plain", "--timeout", "1", "--", "h",

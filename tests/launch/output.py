@@ -13,9 +13,9 @@ class Output(LaunchTest):
         self.assertEqual(sorted(out.splitlines()), ["alpha | one", "alpha | two", "b     | three"])
 
     def test_control_bytes_are_shown_and_not_obeyed(self):
-        _, out, _ = self.run_tool("run", STANDIN, "--plain", "--", "x1b", "=[2J", "x07", "x0d", "=x",
+        _, out, _ = self.run_tool("run", STANDIN, "--plain", "--", "x1b", "=]2J", "x07", "x0d", "=x",
                                   "x0d", "x0a", "xff", "x0a", status=0)
-        self.assertEqual(out, "a | \\x1b[2J\\x07\na | x\na | \\xff\n")
+        self.assertEqual(out, "a | \\x1b]2J\\x07\na | x\na | \\xff\n")
 
     def test_the_last_line_needs_no_newline(self):
         _, out, _ = self.run_tool("run", STANDIN, "--plain", "--", "=bye", status=0)

@@ -130,8 +130,8 @@ static void nothing_a_terminal_obeys_gets_through(void **state)
 	struct fixture *f = *state;
 	char all[256];
 
-	feed(&f->a, "\033[2J\033]0;title\a\b\177\x9b\n");
-	assert_string_equal(shown(f), "a   | \\x1b[2J\\x1b]0;title\\x07\\x08\\x7f\\x9b\n");
+	feed(&f->a, "\033]0;title\a\b\177\x9b\n");
+	assert_string_equal(shown(f), "a   | \\x1b]0;title\\x07\\x08\\x7f\\x9b\n");
 	for (int c = 0; c < 256; c++)
 		all[c] = (char)c;
 	stream_write(&f->a, all, sizeof(all), 0);
@@ -140,6 +140,27 @@ static void nothing_a_terminal_obeys_gets_through(void **state)
 		if ((*p < ' ' || *p > '~') && *p != '\n' && *p != '\t')
 			fail_msg("byte 0x%02x came through", (unsigned char)*p);
 	}
+}
+
+static void colours_and_cursors_are_left_out(void **state)
+{
+	struct fixture *f = *state;
+
+	feed(&f->a, "\033[1;31mred\033[0m \033[2J\033[01;01H\033[=3h\033[?25lx\033[0 qy\n");
+	assert_string_equal(shown(f), "a   | red xy\n");
+	/* Cut anywhere. */
+	feed(&f->a, "\033");
+	feed(&f->a, "[3");
+	feed(&f->a, "1mred\n");
+	assert_string_equal(shown(f), "a   | red\n");
+	/* What is none is shown, and what follows is what it is. */
+	feed(&f->a, "\033x \033\033[m \033[3\nz \033[\xc3\xbc \033c\n");
+	assert_string_equal(shown(f), "a   | \\x1bx \\x1b \\x1b[3\na   | z \\x1b[\xc3\xbc \\x1bc\n");
+	feed(&f->a, "\033[1234567890123456789012345678901234567890m\n");
+	assert_string_equal(shown(f), "a   | \\x1b[1234567890123456789012345678901234567890m\n");
+	feed(&f->a, "\033[1");
+	stream_end(&f->a);
+	assert_string_equal(shown(f), "a   | \\x1b[1\n");
 }
 
 static void utf8_passes_where_it_is_text(void **state)
@@ -218,6 +239,7 @@ int main(void)
 		TEST(the_end_closes_the_line),
 		TEST(carriage_returns_end_lines_once),
 		TEST(nothing_a_terminal_obeys_gets_through),
+		TEST(colours_and_cursors_are_left_out),
 		TEST(utf8_passes_where_it_is_text),
 		TEST(long_lines_come_in_pieces),
 		TEST(colour_stays_with_the_name),
