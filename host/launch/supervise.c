@@ -129,8 +129,8 @@ static bool make_parts(struct run *r)
 
 		if (!p->regions[i].used || p->regions[i].plain)
 			continue;
-		name = r->n_servers == 1 ? text_copy("server") :
-					   text_format("server.%s", p->regions[i].name);
+		/* With a dot, which no guest has in its name: a guest may be called server. */
+		name = text_format("server.%s", p->regions[i].name);
 		ok &= part_init(&r->parts[n], &r->screen, name, true, i, 7, log);
 		r->n_parts = ++n;
 		free(name);
@@ -139,6 +139,7 @@ static bool make_parts(struct run *r)
 	r->screen.name_width = 0;
 	for (size_t i = 0; i < p->n_guests; i++) {
 		ok &= part_init(&r->parts[n], &r->screen, p->guests[i].name, false, i, colour++, log);
+		r->parts[n].firmware_talks = boot_firmware_talks(&p->guests[i].boot);
 		r->n_parts = ++n;
 	}
 	return ok;
@@ -261,6 +262,8 @@ static void reap_parts(struct run *r, uint64_t now)
 		if (part->ended_by_us && part->outcome.kind == OUTCOME_QEMU_SIGNAL &&
 		    part->outcome.value == SIGKILL)
 			part->outcome = (struct outcome){ OUTCOME_ENDED, 0 };
+		if (part->firmware_failed && part->outcome.kind == OUTCOME_QEMU_SIGNAL)
+			part->outcome = (struct outcome){ OUTCOME_FIRMWARE, 0 };
 		if (outcome_is_failure(part->outcome) && !r->decided)
 			fail_run(r, outcome_exit_status(part->outcome), true);
 	}
@@ -394,6 +397,18 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* A firmware that can't start its guest waits for somebody at a keyboard: there is nobody. */
+static void check_firmware(struct run *r, struct part *part)
+{
+	const char *why = part->firmware_talks ? firmware_failure(&part->firmware) : NULL;
+
+	if (!why || part->firmware_failed || part->ended || r->decided)
+		return;
+	screen_say(&r->screen, "%s: the firmware didn't start the guest: %s", part->name, why);
+	part->firmware_failed = true;
+	child_kill(&part->child, SIGKILL);
+}
+
 /* One turn: look at everything, act, then sleep until something happens. False: all is over. */
 static bool turn(struct run *r)
 {
@@ -408,6 +423,7 @@ static bool turn(struct run *r)
 		if (!part->started)
 			continue;
 		part_read(part, &r->screen, now);
+		check_firmware(r, part);
 		next = earlier(next, stream_tick(&part->out, now));
 		next = earlier(next, stream_tick(&part->err, now));
 		if (part->ended && !part_done(part)) {

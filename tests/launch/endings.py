@@ -107,7 +107,7 @@ class Servers(LaunchTest):
     def test_a_server_that_fails_at_once(self):
         server = self.path("server", "#!/bin/sh\necho no luck today >&2\nexit 3\n", 0o755)
         _, _, err = self.run_tool("run", STANDIN, "--server", server, status=EXIT_SERVER)
-        self.assertIn("server ! no luck today", err)
+        self.assertIn("server.shm ! no luck today", err)
         self.assertIn("isthmus: ivshmem-server of region 'shm' exited with status 3", err)
 
     def test_a_server_that_never_listens(self):
@@ -129,7 +129,7 @@ class Servers(LaunchTest):
     def test_a_server_that_is_no_program(self):
         server = self.path("server", "\0\0\0\0", 0o755)
         _, _, err = self.run_tool("run", STANDIN, "--server", server, status=EXIT_TOOL)
-        self.assertIn(f"isthmus: can't start {server} for server: Exec format error", err)
+        self.assertIn(f"isthmus: can't start {server} for server.shm: Exec format error", err)
 
     def test_a_server_that_ignores_sigterm_is_ended_too(self):
         real = os.path.join(os.environ["ISTHMUS_BUILD"], "bin", "ivshmem-server")

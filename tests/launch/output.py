@@ -41,11 +41,11 @@ class Output(LaunchTest):
 
     def test_logs_are_raw(self):
         log = self.path("log")
-        file = self.topology("region w\nguest a APP on=w -- x1b =[m x0d x0a\nguest b APP on=w -- =b\n")
+        file = self.topology("region w\nguest server APP on=w -- x1b =[m x0d x0a\nguest b APP on=w -- =b\n")
         self.run_tool("run", file, "--log", log, status=0)
         self.assertEqual(sorted(os.listdir(log)),
-                         ["a.log", "a.qemu.log", "b.log", "b.qemu.log", "server.log"])
-        with open(os.path.join(log, "a.log"), "rb") as f:
+                         ["b.log", "b.qemu.log", "server.log", "server.qemu.log", "server.w.log"])
+        with open(os.path.join(log, "server.log"), "rb") as f:
             self.assertEqual(f.read(), b"\x1b[m\r\n")
         with open(os.path.join(log, "b.log"), "rb") as f:
             self.assertEqual(f.read(), b"b")
