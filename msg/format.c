@@ -150,6 +150,7 @@ static bool format_write(struct msg_region *region, const struct geometry *geo, 
 	region_store64(&header->magic, 0);
 	region_fence();
 	region->geo = *geo;
+	region->geo.format_id = token;
 	for (i = 0; i < geo->slots; i++) {
 		if (!format_step(region, token, &beat))
 			return false;

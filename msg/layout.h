@@ -128,8 +128,12 @@ struct wire_slot {
 	uint64_t rescues;
 	uint64_t resets;
 	uint64_t reserved5[5];
-	/* Lines 6, 7: groups, of a later version. */
-	uint64_t reserved6[16];
+	/* Line 6: only for processes of one host on a bare file, whose atomics are atomic and whose
+	 * doorbell is a futex on this word. Many writers, each adds 1; the value means nothing. */
+	uint32_t poke;
+	uint32_t reserved6[15];
+	/* Line 7: groups, of a later version. */
+	uint64_t reserved7[8];
 	struct wire_endpoint endpoint[WIRE_ENDPOINTS];
 	/* Then: uint64_t deed[deeds], struct wire_channel channel[channels]. */
 };
@@ -138,12 +142,13 @@ _Static_assert(offsetof(struct wire_slot, asleep) == 128, "line 2");
 _Static_assert(offsetof(struct wire_slot, life) == 192, "line 3");
 _Static_assert(offsetof(struct wire_slot, name) == 256, "line 4");
 _Static_assert(offsetof(struct wire_slot, sleeps) == 320, "line 5");
+_Static_assert(offsetof(struct wire_slot, poke) == 384, "line 6");
 _Static_assert(offsetof(struct wire_slot, endpoint) == 512, "line 8");
 _Static_assert(sizeof(struct wire_slot) == 1024, "slot");
 
 enum wire_ability {
 	ABILITY_RING = 1,  /* can ring doorbells */
-	ABILITY_FUTEX = 2, /* sleeps on, and wakes, the words `asleep` */
+	ABILITY_FUTEX = 2, /* sleeps on, and wakes, the words `poke` */
 };
 
 /* A deed: state << 56 | grains << 28 | first grain; one word, so that it is never seen torn. */

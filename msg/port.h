@@ -58,7 +58,8 @@ struct msg_region_ops {
 	 * vectors is 0. Full barrier not needed. */
 	void (*notify)(void *arg, uint32_t peer_id, uint32_t vector);
 
-	/* Wakes whoever sleeps on a 32-bit word of the region (futex); NULL iff !shared_words. */
+	/* Adds 1 to a 32-bit word of the region, atomically, and wakes whoever sleeps on it (futex).
+	 * NULL iff !shared_words. */
 	void (*wake_word)(void *arg, volatile uint32_t *word);
 
 	/* Begins and ends the beating, see struct msg_beat. beat_stop returns when no beat is under
@@ -94,7 +95,7 @@ struct msg_wait_ops {
 						* a process */
 	void (*prepare)(void *arg);
 	/* word: NULL, or a futex word of the only region that sleeps this way, with the value that it
-	 * had when msg marked it: return at once if it differs (shared_words). */
+	 * had before msg marked itself asleep: return at once if it differs (shared_words). */
 	enum msg_sleep_result (*sleep_until)(void *arg, uint64_t deadline, volatile uint32_t *word,
 		uint32_t value);
 	void (*cancel)(void *arg);

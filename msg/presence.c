@@ -114,8 +114,8 @@ static void slot_initialise(struct msg_region *region)
 	for (i = 0; i < region->geo.channels; i++)
 		for (k = 0; k < sizeof(struct wire_channel) / 8; k++)
 			region_store64((uint64_t *)slot_channel(region, region->index, i) + k, 0);
-	for (i = 0; i < sizeof(slot->reserved6) / 8; i++)
-		region_store64(&slot->reserved6[i], 0);
+	for (i = 0; i < 8; i++)
+		region_store64(&slot->reserved7[i], 0);
 	region_store64(&slot->sleeps, 0);
 	region_store64(&slot->rescues, 0);
 	region_store64(&slot->resets, 0);
@@ -196,7 +196,7 @@ void presence_ring(struct msg_region *region, struct peer_view *view, uint32_t s
 	if (region->ops.notify && view->peer_id != MSG_NO_ID && view->vectors)
 		region->ops.notify(region->ops.arg, view->peer_id, 0);
 	else if (region->ops.shared_words && (view->abilities & ABILITY_FUTEX))
-		region->ops.wake_word(region->ops.arg, &region_slot(region, slot)->asleep);
+		region->ops.wake_word(region->ops.arg, &region_slot(region, slot)->poke);
 }
 
 bool presence_wake(struct msg_region *region, uint32_t slot, bool force)

@@ -85,8 +85,8 @@ static volatile uint32_t *sleep_word(const struct msg_context *context, uint32_t
 
 	if (!region || region->next || !region->ops.shared_words || region->error || !region->slot)
 		return NULL;
-	*value = region->asleep;
-	return &region->slot->asleep;
+	*value = region_load32(&region->slot->poke);
+	return &region->slot->poke;
 }
 
 // Is there a peer whose ring would not end our sleep?
@@ -102,15 +102,6 @@ static bool context_unheard(const struct msg_context *context)
 	return false;
 }
 
-static enum msg_sleep_result sleep_marked(struct msg_context *context, uint64_t until)
-{
-	const struct msg_wait_ops *ops = context->ops;
-	uint32_t value = 0;
-	volatile uint32_t *word = sleep_word(context, &value);
-
-	return ops->sleep_until(ops->arg, until, word, value);
-}
-
 // One sleep. True: ready.
 static bool sleep_once(struct msg_context *context, wait_condition *ready, void *arg, uint64_t until,
 	bool heard)
@@ -118,8 +109,11 @@ static bool sleep_once(struct msg_context *context, wait_condition *ready, void 
 	const struct msg_wait_ops *ops = context->ops;
 	enum msg_sleep_result result;
 	bool done, rescue = false;
+	volatile uint32_t *word;
+	uint32_t value = 0;
 
 	ops->prepare(ops->arg);
+	word = sleep_word(context, &value);
 	mark_asleep(context);
 	context_scan(context);
 	if (ready(arg)) {
@@ -127,14 +121,14 @@ static bool sleep_once(struct msg_context *context, wait_condition *ready, void 
 		mark_awake(context);
 		return true;
 	}
-	result = sleep_marked(context, until);
+	result = ops->sleep_until(ops->arg, until, word, value);
 	context->slept = true;
 	done = ready(arg);
 	if (result == MSG_SLEEP_TIMER && done && heard) {
 		// The doorbell may be on its way: still marked, so that it will come if it is to come.
 		ops->prepare(ops->arg);
-		rescue = sleep_marked(context, context_now(context) + RESCUE_GRACE_NS) ==
-			 MSG_SLEEP_TIMER;
+		rescue = ops->sleep_until(ops->arg, context_now(context) + RESCUE_GRACE_NS, word,
+				 value) == MSG_SLEEP_TIMER;
 	}
 	mark_awake(context);
 	count_sleep(context, rescue);

@@ -69,6 +69,7 @@ static void peer_notify(void *arg, uint32_t peer_id, uint32_t vector)
 static void peer_wake_word(void *arg, volatile uint32_t *word)
 {
 	(void)arg;
+	__atomic_fetch_add(word, 1, __ATOMIC_SEQ_CST);
 	syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
