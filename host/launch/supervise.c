@@ -254,6 +254,8 @@ static void reap_parts(struct run *r, uint64_t now)
 		part->ended = true;
 		part->ended_ns = now;
 		if (part->server) {
+			/* Its last words come before ours. */
+			part_read(part, &r->screen, now);
 			server_ended(r, part);
 			continue;
 		}
