@@ -1,0 +1,115 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""One guest and its ivshmem devices: vectors, masks, several devices, region sizes, bad cases."""
+import os
+import struct
+
+import vms
+
+ALL_PASSED = r"^inspect: \d+ passed, 0 failed$"
+
+
+def inspect(scene, devices, append="", status=0, expect=(), **options):
+    guest = scene.guest("inspect", append, devices, **options)
+    guest.end(status, (ALL_PASSED,) + tuple(expect) if not status else expect)
+    return guest
+
+
+def self_tests(scene, machine):
+    for vectors in (1, 8, 64, 256):
+        expect = [f"^PASS ivshmem 0: doorbell to itself on each of {vectors} vectors$",
+                  "^PASS ivshmem 0: vector 0, vector masked: pending, delivered once when unmasked$",
+                  "^PASS ivshmem 0: vector 0, all vectors masked at once: pending, delivered once",
+                  f"doorbell, id 0, {vectors} vector"]
+        if vectors > 1:
+            expect.append(f"^PASS ivshmem 0: vector {vectors - 1}, vector masked: pending")
+        if vectors == 256:  # more than the CPU has
+            expect.append("PBA at 0x1000 of BAR 1")
+        inspect(scene, scene.doorbell(scene.server("1M", vectors), vectors), expect=expect,
+                machine=machine)
+
+
+def test_self_q35(scene):
+    self_tests(scene, "q35")
+
+
+def test_self_pc(scene):
+    self_tests(scene, "pc")
+
+
+def test_msix(scene):
+    for machine, vectors in (("q35", 1), ("pc", 64), ("q35", 256)):
+        server = scene.server("64K", vectors)
+        scene.guest("msix", str(vectors), scene.doorbell(server, vectors), machine=machine).end(
+            expect=(r"^PASS \d+ checks$",))
+
+
+def test_several_devices(scene):
+    """Plain and doorbell mixed, each with its own region, ids and vectors; one behind a bridge."""
+    small, large = scene.server("64K", 8), scene.server("4M", 64)
+    region = scene.region(1 << 20)
+    devices = (scene.doorbell(small, 8, "iv0", ",addr=4") + scene.plain(region, "iv1", ",addr=5") +
+               ["-device", "pci-bridge,id=bridge,chassis_nr=1,addr=6"] +
+               scene.doorbell(large, 64, "iv2", ",bus=bridge,addr=1"))
+    inspect(scene, devices, machine="pc", expect=(
+        r"^inspect: \d+ functions, config space by ports, 3 ivshmem devices$",
+        "ivshmem 0: .*, doorbell, id 0, 8 vectors", "ivshmem 1: .*, plain",
+        "ivshmem 2: 0000:01:01.0, doorbell, id 0, 64 vectors",
+        "^PASS ivshmem 2: doorbell to itself on each of 64 vectors$", "region: 4 MiB"))
+
+
+def test_eight_devices(scene):
+    """Eight doorbells with 64 vectors: more than twice what the CPU has; they share."""
+    devices = []
+    for n in range(8):
+        devices += scene.doorbell(scene.server("64K", 64), 64, f"iv{n}")
+    inspect(scene, devices, expect=["^PASS ivshmem 7: doorbell to itself on each of 64 vectors$"])
+
+
+def test_region_words(scene):
+    """What the host wrote is what the guest sees, at both ends; and the test left it as it was."""
+    region = scene.region(8 << 20)
+    size = os.path.getsize(region)
+    words = {0: 0x1122334455667788, size // 2: 0x99aabbccddeeff00, size - 8: 0x0123456789abcdef}
+    with open(region, "r+b") as file:
+        for offset, word in words.items():
+            file.seek(offset)
+            file.write(struct.pack("<Q", word))
+    before = open(region, "rb").read()
+    inspect(scene, scene.plain(region), expect=(
+        "first 0x1122334455667788, middle 0x99aabbccddeeff00, last 0x0123456789abcdef$",
+        "^NOTE ivshmem 0: the region is in use: only its scratch area is written$"))
+    if open(region, "rb").read() != before:
+        raise vms.Failure("inspect didn't restore what it wrote")
+
+
+def test_sizes(scene):
+    """4 KiB to 16 GiB with 64 MiB of RAM, below and above 4 GiB, firmware that assigns or not."""
+    for machine, bios, size, where in (
+            ("q35", None, 4096, "region: 4 KiB"),
+            ("pc", None, 1 << 29, "region: 512 MiB at 0xc0000000"),
+            ("q35", None, 1 << 34, "region: 16 GiB at 0x[0-9a-f]{9}, mapped write-back, effectively"),
+            ("q35", "qboot.rom", 1 << 34, "region: 16 GiB at 0xc000000000"),
+            ("pc", "qboot.rom", 4096, "region: 4 KiB at 0xc00"),
+            ("microvm,acpi=on,pcie=on", None, 1 << 30, "region: 1 GiB at 0xc000000000")):
+        inspect(scene, scene.plain(scene.region(size)), expect=(where,), machine=machine, bios=bios)
+
+
+def test_not_there(scene):
+    """No device, no PCI: one line, status 1. Listing alone is no error."""
+    inspect(scene, (), status=1, expect=("^inspect: no ivshmem device to test: give QEMU",))
+    scene.guest("inspect", "--list").end(expect=("0 ivshmem devices$",))
+    inspect(scene, (), status=1, machine="microvm",
+            expect=("error pci: this machine has no PCI: .*-machine microvm,acpi=on,pcie=on$",))
+    inspect(scene, (), "--lst", 2, ("^inspect: --lst: no such option; --help lists them$",))
+
+
+def test_beyond_physical_width(scene):
+    """A region that doesn't fit into 36 bits of physical addresses: a line with size and limit."""
+    guest = scene.guest("inspect", "", scene.plain(scene.region(1 << 37)), bios="qboot.rom",
+                        cpu="qemu64,phys-bits=36")
+    guest.end(1, ("warn .*pci: .*: BAR 2 .* finds no room", r"BAR 2 \(\d+ bytes\) has no address$"))
+
+
+if __name__ == "__main__":
+    vms.main(globals())

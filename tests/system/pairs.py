@@ -1,0 +1,210 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Pairs of guests on the bare device: doorbell and polling, machines, orders of start, one killed."""
+import os
+import re
+import signal
+import time
+
+import vms
+
+SHORT = "--doorbell 500 --polled 5000 --timeout 30"
+DOORBELL = r"^pingpong: doorbell count={} min=[\d.]+ p50=[\d.]+ p99=[\d.]+ p99\.9=[\d.]+ max=[\d.]+ us$"
+POLLED = DOORBELL.replace("doorbell", "polled")
+RETURNED = r"^pingpong: (?:doorbell|polled): returned and checked {} balls$"
+
+
+def check_pair(a, b, doorbell, polled):
+    """Both end well; one has served, the other returned, in both modes."""
+    for guest in (a, b):
+        guest.end(refuse=("^FAIL", "panic", r"^\[.*(warn|error)"))
+    text = a.output() + b.output()
+    for count, served in ((doorbell, DOORBELL), (polled, POLLED)):
+        if count and len(re.findall(served.format(count), text, re.MULTILINE)) != 1:
+            raise vms.Failure(f"not exactly one line like {served.format(count)!r}")
+        if count and not re.search(RETURNED.format(count), text, re.MULTILINE):
+            raise vms.Failure(f"no line like {RETURNED.format(count)!r}")
+    if text.count("this guest serves") != 1 or text.count("this guest returns") != 1:
+        raise vms.Failure("the roles were not one of each")
+
+
+def pair(scene, server, append=SHORT, machines=("q35", "q35"), vectors=1, **options):
+    return [scene.guest("pingpong", append, scene.doorbell(server, vectors), machine=m, **options)
+            for m in machines]
+
+
+def full_size(scene, machine):
+    """What the README shows: 10,000 by doorbell and 100,000 by polling."""
+    a, b = pair(scene, scene.server("4M", 2, "--sticky-ids"), "--timeout 50",
+                (machine, machine), vectors=2)
+    check_pair(a, b, 10000, 100000)
+
+
+def test_q35(scene):
+    full_size(scene, "q35")
+
+
+def test_pc(scene):
+    full_size(scene, "pc")
+
+
+def test_pc_with_q35(scene):
+    a, b = pair(scene, scene.server("64K", 8), machines=("pc", "q35"), vectors=8)
+    check_pair(a, b, 500, 5000)
+
+
+def test_microvm_with_q35(scene):
+    a, b = pair(scene, scene.server(), machines=("microvm,acpi=on,pcie=on", "q35"))
+    check_pair(a, b, 500, 5000)
+
+
+def test_start_orders(scene):
+    """One is there long before the other, whichever it is; ids follow the order of start."""
+    server = scene.server("4K")
+    first = scene.guest("pingpong", SHORT, scene.doorbell(server))
+    first.wait_output("doorbell, id 0")
+    time.sleep(0.7)
+    second = scene.guest("pingpong", SHORT, scene.doorbell(server))
+    check_pair(first, second, 500, 5000)
+
+
+def test_starts_without_partner(scene):
+    """Alone, a guest says so and fails when its time is over."""
+    guest = scene.guest("pingpong", "--timeout 1", scene.doorbell(scene.server()))
+    guest.end(1, (r"^pingpong: no partner within 1 s: start another guest",))
+
+
+def test_again_and_again(scene):
+    """What a run leaves in the region, or a guest that died there, doesn't confuse the next."""
+    server = scene.server("4K", 1)  # two places for announcements: the tightest there is
+    for _ in range(2):
+        check_pair(*pair(scene, server), 500, 5000)
+    for victim in (0, 1):
+        guests = pair(scene, server, "--doorbell 2000000 --polled 0 --timeout 2")
+        guests[0].wait_output("pingpong: met partner")
+        guests[1].wait_output("pingpong: met partner")
+        guests[victim].kill()
+        guests[1 - victim].end(1, (r"^pingpong: partner \d+ has been silent in round trip \d+",))
+    check_pair(*pair(scene, server), 500, 5000)
+
+
+def test_killed_at_doorbell(scene):
+    a, b = pair(scene, scene.server(), "--doorbell 5000000 --polled 0 --timeout 2")
+    a.wait_output("pingpong: met partner")
+    b.wait_output("pingpong: met partner")
+    time.sleep(0.3)
+    a.kill()
+    b.end(1, (r"^pingpong: partner \d+ has been silent in round trip \d+ \(doorbell\) for 2 s: it is "
+              "gone, or hangs$",))
+    lines = [line for line in b.output().splitlines() if line.startswith("pingpong:")]
+    if len(lines) != 2:
+        raise vms.Failure(f"more than one line about it: {lines}")
+
+
+def test_killed_at_polling(scene):
+    a, b = pair(scene, scene.server(), "--doorbell 0 --polled 5000000 --timeout 2")
+    a.wait_output("pingpong: met partner")
+    b.wait_output("pingpong: met partner")
+    time.sleep(0.1)
+    b.kill()
+    a.end(1, (r"^pingpong: partner \d+ has been silent in round trip \d+ \(polled\) for 2 s",))
+
+
+def test_stopped_for_a_while(scene):
+    """A partner that doesn't run for a second (a busy host) costs time and nothing else."""
+    a, b = pair(scene, scene.server(), "--doorbell 20000 --polled 300000 --timeout 30")
+    a.wait_output("pingpong: met partner")
+    for _ in range(3):
+        if a.process.poll() is None:
+            a.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.5)
+            a.process.send_signal(signal.SIGCONT)
+            time.sleep(0.1)
+    check_pair(a, b, 20000, 300000)
+
+
+def test_plain(scene):
+    """ivshmem-plain: no ids, no doorbells, the same game by polling."""
+    for size, count in ((4096, 5000), (1 << 20, 100000)):
+        region = scene.region(size)
+        a, b = [scene.guest("pingpong", f"--polled {count} --timeout 30", scene.plain(region))
+                for _ in range(2)]
+        check_pair(a, b, 0, count)
+        if "doorbell round trips are left out" not in a.output():
+            raise vms.Failure("nothing says why there are no doorbell round trips")
+
+
+def test_plain_with_doorbell(scene):
+    """The region of a server is a file: a plain device can share it."""
+    server = scene.server("1M")
+    a = scene.guest("pingpong", "--polled 5000", scene.doorbell(server))
+    b = scene.guest("pingpong", "--polled 5000", scene.plain(server.shm_path()))
+    check_pair(a, b, 0, 5000)
+
+
+def test_plain_asked_for_doorbell(scene):
+    region = scene.region(4096)
+    for guest in [scene.guest("pingpong", "--doorbell 10 --timeout 30", scene.plain(region))
+                  for _ in range(2)]:
+        guest.end(1, ("ivshmem-plain, which can't ring$",))
+
+
+def test_second_device(scene):
+    """Two devices in each guest, the second one a doorbell on another region."""
+    server, region = scene.server("256K", 4), scene.region(1 << 20)
+    a, b = [scene.guest("pingpong", SHORT + " --device 1",
+                        scene.plain(region, more=",addr=5") +
+                        scene.doorbell(server, 4, "iv1", ",addr=6")) for _ in range(2)]
+    check_pair(a, b, 500, 5000)
+
+
+def test_vectors_differ(scene):
+    """Fewer or more vectors in a guest than the server gives: the first one works in any case."""
+    server = scene.server("1M", 4)
+    a = scene.guest("pingpong", SHORT, scene.doorbell(server, 1))
+    b = scene.guest("pingpong", SHORT, scene.doorbell(server, 16))
+    check_pair(a, b, 500, 5000)
+
+
+def test_one_core(scene):
+    """Both guests on one core: polling must let the other run."""
+    cpu = min(os.sched_getaffinity(0))
+    a, b = pair(scene, scene.server(), "--doorbell 300 --polled 300 --timeout 50",
+                before=("taskset", "-c", str(cpu)))
+    check_pair(a, b, 300, 300)
+
+
+def test_one_possible_cpu(scene):
+    """-smp 1: the game is safe without barriers, and each guest says once what isn't."""
+    a, b = pair(scene, scene.server(), SHORT, smp="1")
+    for guest in (a, b):
+        guest.end(expect=("warn .*ivshmem: with one possible CPU.* start QEMU with -smp 1,maxcpus=2$",))
+        if guest.output().count("maxcpus=2") != 1:
+            raise vms.Failure("the warning came more than once")
+
+
+def test_options_differ(scene):
+    server = scene.server()
+    a = scene.guest("pingpong", "--doorbell 10 --polled 20", scene.doorbell(server))
+    b = scene.guest("pingpong", "--doorbell 11 --polled 20", scene.doorbell(server))
+    a.end(1, (r"^pingpong: partner \d+ (wants 11 doorbell and 20 polled|gave up)",))
+    b.end(1, (r"^pingpong: partner \d+ (wants 10 doorbell and 20 polled|gave up)",))
+
+
+def test_wrong_arguments(scene):
+    """One line that names what is wrong, status 2, and no device needed."""
+    for append, line in (
+            ("--doorbell", r"^pingpong: --doorbell \(nothing\): a number from 0 to"),
+            ("--polled x1", "^pingpong: --polled x1: a number from 0 to"),
+            ("--doorbell -1", "^pingpong: --doorbell -1: a number from 0 to"),
+            ("--timeout 99999999999999999999", "^pingpong: --timeout 9+: a number from 0 to 86400"),
+            ("--fast", "^pingpong: --fast: no such option; --help lists them$")):
+        guest = scene.guest("pingpong", f"'{append.split()[0]}' {' '.join(append.split()[1:])}")
+        guest.end(2, (line,))
+    scene.guest("pingpong").end(1, (r"ivshmem: no device: give QEMU -device ivshmem-doorbell",))
+    scene.guest("pingpong", "--device 1", scene.plain(scene.region(4096))).end(
+        1, (r"ivshmem: no device 1: there are 1, counted from 0",))
+
+
+if __name__ == "__main__":
+    vms.main(globals())
