@@ -17,6 +17,8 @@ add_library(isthmus_guest_flags INTERFACE)
 target_compile_options(isthmus_guest_flags INTERFACE
 	$<$<COMPILE_LANGUAGE:C>:-std=gnu11 ${ISTHMUS_WARNINGS}>
 	${ISTHMUS_GUEST_CODEGEN}
+	# A frame larger than a page is touched page by page, so that it can't leap over the guard.
+	$<$<COMPILE_LANGUAGE:C>:-fstack-clash-protection>
 	-nostdinc "SHELL:-isystem ${ISTHMUS_NEWLIB}/include" "SHELL:-isystem ${ISTHMUS_CC_INCLUDE}")
 # Of newlib's configuration: clock() counts microseconds, and time.h has the POSIX clocks.
 target_compile_definitions(isthmus_guest_flags INTERFACE

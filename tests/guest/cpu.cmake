@@ -1,3 +1,36 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Booted tests of cpu/ and log/: every panic, vectors, timers and the clock.
 isthmus_test_image(traps traps.c faults.S)
+isthmus_test_image(processor processor.c cpu_state.S)
+
+# isthmus_traps_test(name arguments of traps.py...)
+function(isthmus_traps_test name)
+	isthmus_add_test(NAME traps-${name} AREA boot TIMEOUT 240 COMMAND ${ISTHMUS_PYTHON} -B
+		"${CMAKE_CURRENT_SOURCE_DIR}/traps.py" ${ARGN})
+endfunction()
+
+isthmus_traps_test(faults-q35 faults --machine q35)
+isthmus_traps_test(faults-pc faults --machine pc)
+isthmus_traps_test(faults-max faults --machine q35 --cpu max)
+isthmus_traps_test(raise-q35 raise --machine q35)
+isthmus_traps_test(paths-q35 paths --machine q35)
+isthmus_traps_test(paths-pc paths --machine pc)
+
+# "-cpu max" has AVX and XSAVE, qemu64 neither.
+foreach(cpu IN ITEMS qemu64 max)
+	foreach(machine IN ITEMS q35 pc)
+		isthmus_boot_test(processor-${machine}-${cpu} processor --machine ${machine} --cpu ${cpu}
+			--expect "^PASS" --expect "warn .*vector 0xef, which nobody holds")
+	endforeach()
+endforeach()
+isthmus_boot_test(processor-microvm processor --machine microvm,acpi=on,pcie=on --expect "^PASS")
+
+# Each source of the clock. Six seconds: longer than the APIC timer and a 24-bit PM timer can count.
+function(isthmus_clock_test name seconds source)
+	isthmus_add_test(NAME clock-${name} AREA boot COMMAND ${ISTHMUS_PYTHON} -B
+		"${CMAKE_CURRENT_SOURCE_DIR}/clock.py" ${seconds} ${source} ${ARGN})
+endfunction()
+
+isthmus_clock_test(hpet 6 HPET --machine q35)
+isthmus_clock_test(pm-timer 6 "PM timer" --machine pc,hpet=off)
+isthmus_clock_test(apic-timer 6 "APIC timer" --machine microvm,acpi=on,pcie=on)

@@ -84,10 +84,6 @@ fault_\name:
 	movw	traps_bad_selector(%rip), %fs
 	end selector
 
-	fault privileged_msr
-	wrmsr
-	end privileged_msr
-
 	fault breakpoint
 	int3
 	end breakpoint
