@@ -17,6 +17,13 @@
 	.globl	boot_enter32
 boot_enter32:
 	leal	LOAD(image_main_stack_top)(%ebp), %esp
+
+	/* Where RAM ends within the image nothing would hold, and this stack, at its end, least of all. */
+	movl	$0x15711105, -8(%esp)
+	movl	$0, -4(%esp)
+	cmpl	$0x15711105, -8(%esp)
+	movl	$LOAD(no_ram_text), %esi
+	jne	give_up
 	pushl	%edi
 	pushl	%ebx
 
@@ -111,9 +118,11 @@ boot_enter32:
 	ud2
 
 	.code32
-	/* Straight to the UART and out: nothing is set up for more. */
 no_long_mode:
-	leal	LOAD(no_long_mode_text)(%ebp), %esi
+	movl	$LOAD(no_long_mode_text), %esi
+	/* Straight to the UART and out: nothing is set up for more. ESI = LOAD() of the text. */
+give_up:
+	addl	%ebp, %esi
 	movl	$0x3f8, %edx
 6:	lodsb
 	testb	%al, %al
@@ -132,6 +141,8 @@ gdt:	.quad	0
 gdt_end:
 no_long_mode_text:
 	.asciz	"error boot: this CPU has no 64-bit mode: give QEMU another -cpu, such as qemu64\n"
+no_ram_text:
+	.asciz	"error boot: RAM ends within the image: give the guest more memory, QEMU's -m\n"
 	.globl	boot_entry_end
 boot_entry_end:
 

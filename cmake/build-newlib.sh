@@ -26,8 +26,9 @@ src=$(find "$work" -mindepth 1 -maxdepth 1 -type d -name 'newlib-*' | head -n 1)
 mkdir "$work/build"
 cd "$work/build"
 
-# -nostdinc with gcc's own include folder: nothing of the host's libc may leak in.
-CFLAGS_FOR_TARGET="-g -O2 -nostdinc -isystem $(gcc -print-file-name=include) $codegen"
+# -nostdinc with gcc's own include folder: nothing of the host's libc may leak in. -Os makes images 10 %
+# smaller; without its macro, which would also choose string functions that go byte by byte.
+CFLAGS_FOR_TARGET="-g -Os -U__OPTIMIZE_SIZE__ -nostdinc -isystem $(gcc -print-file-name=include) $codegen"
 export CFLAGS_FOR_TARGET
 step configuring "$src/configure" --target=x86_64-elf --prefix="$prefix" \
 	--disable-newlib-supplied-syscalls --disable-multilib --disable-nls \

@@ -11,11 +11,12 @@
 
 /*
  * Blocks until there is something, then returns what has come up to a line's end. A carriage
- * return, which is what terminals send, is a line's end. Ctrl-D on an empty line ends the input.
+ * return, which is what terminals send, is a line's end, and so is one with a line feed. Ctrl-D on
+ * an empty line ends the input.
  */
 _READ_WRITE_RETURN_TYPE read(int fd, void *buffer, size_t size)
 {
-	static bool ended;
+	static bool ended, after_return;
 	char *bytes = buffer;
 	size_t n = 0;
 
@@ -25,7 +26,11 @@ _READ_WRITE_RETURN_TYPE read(int fd, void *buffer, size_t size)
 	}
 	while (n < size && !ended) {
 		int c = console_read_char();
+		bool pair = after_return && c == '\n';
 
+		after_return = c < 0 ? after_return : c == '\r';
+		if (pair)
+			continue;
 		if (c < 0 && n)
 			break;
 		if (c < 0) {

@@ -9,7 +9,7 @@
 #define UART_REG_DATA		0
 #define UART_REG_IER		1
 #define UART_REG_FCR		2	/* write */
-#define   UART_FCR_ENABLE	0x07	/* FIFOs on and empty */
+#define   UART_FCR_ENABLE	0x01	/* FIFOs on */
 #define UART_REG_IIR		2	/* read */
 #define   UART_IIR_FIFOS	0xc0
 #define UART_REG_LCR		3
@@ -52,7 +52,12 @@ void console_init(void)
 	uart_write(UART_REG_DATA, 1);	/* 115200 / 1, low half */
 	uart_write(UART_REG_IER, 0);	/* high half */
 	uart_write(UART_REG_LCR, UART_LCR_8N1);
-	uart_write(UART_REG_FCR, UART_FCR_ENABLE);
+	/*
+	 * Switching the FIFOs on loses what has been received. Where input was waiting for this
+	 * guest, more of it is on its way: then output goes byte by byte instead.
+	 */
+	if (!(uart_read(UART_REG_LSR) & UART_LSR_DATA))
+		uart_write(UART_REG_FCR, UART_FCR_ENABLE);
 	uart_write(UART_REG_MCR, UART_MCR_DTR_RTS);
 	if ((uart_read(UART_REG_IIR) & UART_IIR_FIFOS) == UART_IIR_FIFOS)
 		burst = FIFO_SIZE;

@@ -58,11 +58,11 @@ class Result:
 
 
 def qemu_line(image, machine="q35", memory="64", append=None, cpu=None, bios=None, smp="1,maxcpus=2",
-              extra=(), qemu=None, debug_exit=True):
+              extra=(), qemu=None, debug_exit=True, serial=True):
     line = [qemu or os.environ.get("ISTHMUS_QEMU", "qemu-system-x86_64"), "-nodefaults",
             "-no-user-config", "-display", "none", "-no-reboot", "-machine", machine,
             "-accel", "tcg,thread=multi", "-smp", smp, "-m", memory, "-kernel", image,
-            "-serial", "stdio"]
+            "-serial", "stdio" if serial else "none"]
     if debug_exit:
         line += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
     if append is not None:
@@ -131,8 +131,9 @@ def main():
     parser.add_argument("--cpu")
     parser.add_argument("--bios")
     parser.add_argument("--append")
-    parser.add_argument("--stdin", default="", help="sent to the serial port")
+    parser.add_argument("--stdin", default="", help="sent to the serial port; with \\n, \\004...")
     parser.add_argument("--no-debug-exit", action="store_true", help="a machine without that device")
+    parser.add_argument("--no-serial", action="store_true", help="a machine without a serial port")
     parser.add_argument("--status", type=int, default=0, help="the guest's exit status (default 0)")
     parser.add_argument("--panic", action="store_true", help="the guest is to panic")
     parser.add_argument("--code", type=int, help="QEMU's exit status, instead of the guest's")
@@ -151,8 +152,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="isthmus-boot-") as folder:
         result = run(os.path.abspath(find_image(a.image)), machine=a.machine, memory=a.memory,
                      smp=a.smp, cpu=a.cpu, bios=a.bios, append=a.append, extra=extra,
-                     stdin=a.stdin.encode(), timeout=a.timeout, folder=folder,
-                     debug_exit=not a.no_debug_exit)
+                     stdin=a.stdin.encode().decode("unicode_escape").encode("latin-1"), timeout=a.timeout, folder=folder,
+                     debug_exit=not a.no_debug_exit, serial=not a.no_serial)
     found = faults(result, code, a.expect, a.refuse)
     if found:
         report(result, found)

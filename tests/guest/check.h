@@ -16,6 +16,12 @@ static int checks_failed, checks_made;
 		return check_end(); \
 } while (0)
 
+/* The same in a function that returns nothing: leaves that function alone. */
+#define CHECK_OR_END_VOID(expression) do { \
+	if (!check_that(!!(expression), #expression, __FILE__, __LINE__)) \
+		return; \
+} while (0)
+
 static inline int check_that(int holds, const char *expression, const char *file, int line)
 {
 	checks_made++;
