@@ -308,9 +308,13 @@ static bool connect_answered(void *arg)
 		c->refused = -ECONNREFUSED;
 		return true;
 	}
-	return c->region->view[c->place.slot].life != c->place.life ||
-	       region_load_acquire32(&endpoint->state) !=
-		       (c->place.generation << 2 | ENDPOINT_FIRM);
+	if (c->region->view[c->place.slot].life == c->place.life &&
+		region_load_acquire32(&endpoint->state) ==
+			(c->place.generation << 2 | ENDPOINT_FIRM))
+		return false;
+	// It may have answered us and stopped listening between our two looks.
+	c->status = find_answer(c->channel, &c->index);
+	return true;
 }
 
 // Gives up a connect. If the listener answered in this moment, the channel lingers.
