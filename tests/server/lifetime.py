@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Start and end: daemon, pid file, stale and live sockets, regions of others, signals."""
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import Case, SECONDS, SERVER, main, ring, rung, wait_for  # noqa: E402
@@ -254,6 +256,25 @@ class Lifetime(Case):
                     start.terminate()
                     start.wait(SECONDS)
             self.assertFalse(os.path.exists(self.path))
+
+    def test_the_folder_is_locked_while_the_socket_is_made(self):
+        """Seen from outside: a start waits for another's lock, but not for ever."""
+        folder = os.open(self.dir, os.O_RDONLY)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        args = self.args("-F", "--memfd")
+        for let_go in True, False:
+            process = subprocess.Popen([SERVER] + args)
+            try:
+                time.sleep(0.2)
+                self.assertEqual(self.left(), [], "it waits")
+                if let_go:
+                    fcntl.flock(folder, fcntl.LOCK_UN)
+                wait_for("the socket", lambda: os.path.exists(self.path))
+            finally:
+                process.terminate()
+                self.assertEqual(process.wait(SECONDS), 0)
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        os.close(folder)
 
     def test_ready_means_ready(self):
         for _ in range(20):
