@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// See harness.h.
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "tests/msg/harness.h"
+
+static char folder[64];
+static pid_t top;
+static const char *current = "?";
+
+void test_fail(const char *file, int line, const char *what, int64_t result)
+{
+	if (result)
+		fprintf(stderr, "%s: %s:%d: %s: %lld (%s)\n", current, file, line, what,
+			(long long)result, msg_strerror(result));
+	else
+		fprintf(stderr, "%s: %s:%d: %s\n", current, file, line, what);
+	fflush(NULL);
+	_exit(1);
+}
+
+void test_differ(const char *file, int line, const char *a, const char *b, int64_t va, int64_t vb)
+{
+	fprintf(stderr, "%s: %s:%d: %s is %lld, %s is %lld\n", current, file, line, a, (long long)va,
+		b, (long long)vb);
+	fflush(NULL);
+	_exit(1);
+}
+
+static void remove_folder(void)
+{
+	DIR *dir;
+	struct dirent *entry;
+
+	if (getpid() != top)
+		return;
+	dir = opendir(folder);
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+	rmdir(folder);
+}
+
+static bool run_case(const struct test_case *test)
+{
+	int status;
+	pid_t pid;
+
+	current = test->name;
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		setpgid(0, 0);
+		alarm(test->seconds ? test->seconds : 60);
+		test->run();
+		fflush(NULL);
+		exit(0);
+	}
+	waitpid(pid, &status, 0);
+	if (WIFSIGNALED(status))
+		fprintf(stderr, "%s: signal %d%s\n", test->name, WTERMSIG(status),
+			WTERMSIG(status) == SIGALRM ? " (time limit)" : "");
+	printf("%s %s\n", status ? "FAIL" : "PASS", test->name);
+	return !status;
+}
+
+int test_main(int argc, char **argv, const struct test_case *cases, size_t count)
+{
+	unsigned failed = 0, ran = 0;
+	size_t i;
+	int k;
+
+	top = getpid();
+	strcpy(folder, "/dev/shm/isthmus-msg-XXXXXX");
+	if (access("/dev/shm", W_OK) || !mkdtemp(folder)) {
+		strcpy(folder, "/tmp/isthmus-msg-XXXXXX");
+		if (!mkdtemp(folder))
+			return 1;
+	}
+	atexit(remove_folder);
+	for (i = 0; i < count; i++) {
+		bool wanted = argc < 2;
+
+		for (k = 1; k < argc; k++)
+			wanted = wanted || !strcmp(argv[k], cases[i].name);
+		if (!wanted)
+			continue;
+		ran++;
+		failed += !run_case(&cases[i]);
+	}
+	printf("SUMMARY %u cases, %u failed\n", ran, failed);
+	return failed || !ran;
+}
+
+const char *test_region(uint64_t size)
+{
+	static unsigned number;
+	char *path = malloc(128);
+	int fd;
+
+	snprintf(path, 128, "%s/region-%d-%u", folder, getpid(), number++);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	CHECK(fd >= 0);
+	CHECK(!ftruncate(fd, (off_t)size));
+	close(fd);
+	return path;
+}
+
+void *test_map(const char *path, uint64_t size)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	void *base;
+
+	CHECK(fd >= 0);
+	base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(base != MAP_FAILED);
+	close(fd);
+	return base;
+}
+
+pid_t test_spawn(void (*peer)(void *arg), void *arg)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		peer(arg);
+		fflush(NULL);
+		exit(0);
+	}
+	return pid;
+}
+
+void test_join(pid_t pid)
+{
+	int status;
+
+	CHECK(waitpid(pid, &status, 0) == pid);
+	EQUAL(status, 0);
+}
+
+void test_kill(pid_t pid)
+{
+	CHECK(!kill(pid, SIGKILL));
+	CHECK(waitpid(pid, NULL, 0) == pid);
+}
+
+uint64_t test_random(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
+void test_fill(void *data, size_t len, uint64_t seed)
+{
+	uint8_t *p = data;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		p[i] = (uint8_t)((seed * 131 + i) ^ i >> 8);
+}
+
+bool test_filled(const void *data, size_t len, uint64_t seed)
+{
+	const uint8_t *p = data;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (p[i] != (uint8_t)((seed * 131 + i) ^ i >> 8))
+			return false;
+	return true;
+}
+
+struct msg_region *test_attach(const char *path, const char *name)
+{
+	struct msg_options options = { .name = name };
+	struct msg_region *region;
+
+	OK(msg_attach(path, &options, &region));
+	return region;
+}

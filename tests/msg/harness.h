@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A table of cases, each run in a process of its own with a time limit, so that a crash or a hang is
+ * that case's failure alone. Peers are further processes. Region files lie in one temporary folder that
+ * goes away with the run.
+ */
+#ifndef TESTS_MSG_HARNESS_H
+#define TESTS_MSG_HARNESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <isthmus/msg.h>
+
+#define MS 1000000ull
+#define S  (1000 * MS)
+
+#define CHECK(condition) \
+	do { \
+		if (!(condition)) \
+			test_fail(__FILE__, __LINE__, #condition, 0); \
+	} while (0)
+
+/* The expression must not be negative; its value. */
+#define OK(expression) \
+	({ \
+		int64_t ok_ = (expression); \
+		if (ok_ < 0) \
+			test_fail(__FILE__, __LINE__, #expression, ok_); \
+		ok_; \
+	})
+
+#define EQUAL(a, b) \
+	do { \
+		int64_t a_ = (int64_t)(a), b_ = (int64_t)(b); \
+		if (a_ != b_) \
+			test_differ(__FILE__, __LINE__, #a, #b, a_, b_); \
+	} while (0)
+
+struct test_case {
+	const char *name;
+	void (*run)(void);
+	unsigned seconds; /* time limit; 0: 60 */
+};
+
+/* Runs the cases (all, or those named in argv); main's result. */
+int test_main(int argc, char **argv, const struct test_case *cases, size_t count);
+
+void test_fail(const char *file, int line, const char *what, int64_t result)
+	__attribute__((noreturn));
+void test_differ(const char *file, int line, const char *a, const char *b, int64_t va, int64_t vb)
+	__attribute__((noreturn));
+
+/* A new file of zeroes in the run's folder; its path, for good. */
+const char *test_region(uint64_t size);
+
+/* Maps a region file. */
+void *test_map(const char *path, uint64_t size);
+
+/* Runs peer(arg) in a new process, which dies with this one. */
+pid_t test_spawn(void (*peer)(void *arg), void *arg);
+
+/* Waits for a spawned process, which must succeed. */
+void test_join(pid_t pid);
+
+/* Kills it with signal and waits. */
+void test_kill(pid_t pid);
+
+/* Bytes that depend on seed and place. */
+void test_fill(void *data, size_t len, uint64_t seed);
+bool test_filled(const void *data, size_t len, uint64_t seed);
+
+uint64_t test_random(uint64_t *state);
+
+/* A deadline in ms from now. */
+static inline uint64_t in_ms(uint64_t ms)
+{
+	return msg_now_ns() + ms * MS;
+}
+
+/* msg_attach under a name, with defaults. */
+struct msg_region *test_attach(const char *path, const char *name);
+
+#endif
