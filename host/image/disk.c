@@ -125,6 +125,7 @@ bool disk_write(const struct workplace *w, const char *efi, unsigned long efi_si
 	snprintf(where, sizeof(where), "%s@@%lu", out, (unsigned long)FIRST_SECTOR * SECTOR);
 	snprintf(sectors, sizeof(sectors), "%lu", partition / SECTOR);
 	snprintf(serial, sizeof(serial), "%08x", seed);
-	return ok && tool_run(w, "mtools", format, error) && tool_run(w, "mtools", folders, error) &&
-	       tool_run(w, "mtools", copy, error);
+	return ok && tool_run(w, "mtools", format, NULL, error) &&
+	       tool_run(w, "mtools", folders, NULL, error) &&
+	       tool_run(w, "mtools", copy, NULL, error);
 }

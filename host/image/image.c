@@ -2,6 +2,7 @@
 #include "host/image/image.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,6 +38,28 @@ static const char *arguments_of(const struct image_request *r)
 	return r->arguments ? r->arguments : "";
 }
 
+/* An encrypted key needs its passphrase from somewhere. */
+static bool check_passphrase(const struct image_request *r, char *error)
+{
+	static const char mark[] = "ENCRYPTED";
+	struct bytes key = { 0 };
+	bool ok = bytes_read(&key, r->key, error), encrypted;
+	int terminal;
+
+	if (!ok)
+		return false;
+	encrypted = key.size && memmem(key.data, key.size, mark, sizeof(mark) - 1);
+	bytes_free(&key);
+	if (!encrypted || r->passphrase)
+		return true;
+	terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
+	if (terminal < 0)
+		return image_fail(error, "%s is encrypted, and there is no terminal to ask on: name a file "
+			"that holds its passphrase, with --passphrase FILE", r->key);
+	close(terminal);
+	return true;
+}
+
 /* What can be told before any work. */
 static bool check(const struct image_request *r, enum image_kind kind, char *error)
 {
@@ -53,13 +76,13 @@ static bool check(const struct image_request *r, enum image_kind kind, char *err
 	if (r->key && kind == IMAGE_ISO)
 		return image_fail(error, "%s: an .iso boots through GRUB, which would have to be signed "
 			"as well: make an .efi or .img", r->out);
-	for (int i = 0; r->key && i < 2; i++) {
-		const char *file = i ? r->certificate : r->key;
+	for (int i = 0; r->key && i < 3; i++) {
+		const char *file = i == 2 ? r->passphrase : i ? r->certificate : r->key;
 
-		if (access(file, R_OK))
+		if (file && access(file, R_OK))
 			return image_fail(error, "--sign: can't read %s: %s", file, strerror(errno));
 	}
-	return true;
+	return !r->key || check_passphrase(r, error);
 }
 
 /* The .efi, signed if that is wanted, as a file in the workplace. */
@@ -82,7 +105,7 @@ static bool make_efi(const struct image_request *r, const struct workplace *w,
 	     pe_add_section(&pe, r->stub, ".guest", elf->data, elf->size, error) &&
 	     bytes_write(&pe, r->key ? unsigned_path : path, error);
 	bytes_free(&pe);
-	return ok && (!r->key || tool_run(w, "sbsigntool", sign, error));
+	return ok && (!r->key || tool_run(w, "sbsigntool", sign, r->passphrase, error));
 }
 
 static bool make(const struct image_request *r, enum image_kind kind, const struct workplace *w,

@@ -23,6 +23,7 @@ struct image_request {
 	const char *stub;		/* the build's stub.efi; for .efi and .img */
 	const char *arguments;		/* the guest's command line, built in; NULL or "": none */
 	const char *key, *certificate;	/* PEM files to sign with for Secure Boot; NULL: unsigned */
+	const char *passphrase;		/* file with that of an encrypted key; NULL: asked for on the terminal */
 };
 
 #define IMAGE_ERROR_SIZE 1024

@@ -72,7 +72,8 @@ bool iso_write(const struct workplace *w, const struct bytes *elf, const char *a
 {
 	char guest[300], config[300], graft_guest[400], graft_config[400];
 	const char *make[] = { "grub-mkrescue", "-o", out, "--locales=", "--fonts=", "--themes=",
-		"--install-modules=multiboot2 normal iso9660 part_gpt part_msdos fat all_video",
+		"--install-modules=multiboot2 normal iso9660 all_video part_gpt part_msdos part_apple "
+		"part_acorn part_amiga part_bsd part_dfly part_dvh part_plan part_sun part_sunpc",
 		graft_guest, graft_config, NULL };
 
 	if (access("/usr/lib/grub/i386-pc", F_OK) || access("/usr/lib/grub/x86_64-efi", F_OK))
@@ -83,5 +84,5 @@ bool iso_write(const struct workplace *w, const struct bytes *elf, const char *a
 	snprintf(graft_guest, sizeof(graft_guest), "boot/guest.elf=%s", guest);
 	snprintf(graft_config, sizeof(graft_config), "boot/grub/grub.cfg=%s", config);
 	return bytes_write(elf, guest, error) && write_config(w, arguments, config, error) &&
-	       tool_run(w, PACKAGES, make, error);
+	       tool_run(w, PACKAGES, make, NULL, error);
 }

@@ -56,14 +56,21 @@ void workplace_end(const struct workplace *w)
 	remove_tree(w->path);
 }
 
-_Noreturn static void become(const struct workplace *w, int output, const char *const *argv)
+_Noreturn static void become(const struct workplace *w, const char *input, int output,
+			     const char *const *argv)
 {
-	int null = open("/dev/null", O_RDONLY);
+	int in = open(input ? input : "/dev/null", O_RDONLY);
+	sigset_t none;
 
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (input)
+		setsid();
 	setenv("TMPDIR", w->path, 1);
 	setenv("LC_ALL", "C", 1);
-	dup2(null, 0);
+	dup2(in, 0);
 	dup2(output, 1);
 	dup2(output, 2);
 	execvp(argv[0], (char *const *)argv);
@@ -82,7 +89,8 @@ static const char *last_line(struct bytes *text)
 	return strrchr(line, '\n') ? strrchr(line, '\n') + 1 : line;
 }
 
-bool tool_run(const struct workplace *w, const char *package, const char *const *argv, char *error)
+bool tool_run(const struct workplace *w, const char *package, const char *const *argv,
+	const char *input, char *error)
 {
 	struct bytes said = { 0 };
 	char log[300], unused[1024];
@@ -95,7 +103,7 @@ bool tool_run(const struct workplace *w, const char *package, const char *const 
 		return image_fail(error, "can't write %s: %s", log, strerror(errno));
 	pid = fork();
 	if (pid == 0)
-		become(w, output, argv);
+		become(w, input, output, argv);
 	close(output);
 	if (pid < 0)
 		return image_fail(error, "can't run %s: %s", argv[0], strerror(errno));

@@ -14,10 +14,11 @@ bool workplace_begin(struct workplace *w, char *error);
 void workplace_end(const struct workplace *w);
 
 /*
- * Runs argv[0] from the PATH with stdin closed and its temporary files in the workplace, and waits.
- * True when it exits 0; else false with one line: the package to install when it isn't there,
+ * Runs argv[0] from the PATH with its temporary files in the workplace, and waits. With `input` (a
+ * file) it reads that and has no terminal to ask on; else its stdin is empty. True when it exits 0; else false with one line: the package to install when it isn't there,
  * or the last line of what it printed.
  */
-bool tool_run(const struct workplace *w, const char *package, const char *const *argv, char *error);
+bool tool_run(const struct workplace *w, const char *package, const char *const *argv,
+	const char *input, char *error);
 
 #endif

@@ -31,7 +31,7 @@ static int lift(int fd, int floor)
 }
 
 _Noreturn static void run_child(const struct words *argv, pid_t parent, int in, int out, int err,
-				int go, int failed, const int *fds, size_t n_fds)
+	int go, int failed, const int *fds, size_t n_fds)
 {
 	int floor = CHILD_FIRST_FD + (int)n_fds;
 	sigset_t none;
@@ -78,16 +78,16 @@ fail:
 }
 
 int child_start(struct child *c, struct guardian *g, const struct words *argv, const int *fds,
-		size_t n_fds, bool wants_input)
+	size_t n_fds, bool wants_input)
 {
-	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, err[2] = { -1, -1 }, go[2] = { -1, -1 };
-	int failed[2] = { -1, -1 };
+	int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1}, go[2] = {-1, -1};
+	int failed[2] = {-1, -1};
 	pid_t parent = getpid();
 	int e = 0;
 
 	*c = CHILD_NONE;
-	if ((wants_input && pipe2(in, O_CLOEXEC)) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC) ||
-	    pipe2(go, O_CLOEXEC) || pipe2(failed, O_CLOEXEC)) {
+	if ((wants_input && pipe2(in, O_CLOEXEC)) || pipe2(out, O_CLOEXEC) ||
+		pipe2(err, O_CLOEXEC) || pipe2(go, O_CLOEXEC) || pipe2(failed, O_CLOEXEC)) {
 		e = errno;
 		goto done;
 	}
@@ -129,7 +129,7 @@ int child_start(struct child *c, struct guardian *g, const struct words *argv, c
 	c->out = out[0];
 	c->err = err[0];
 	in[1] = out[0] = err[0] = -1;
-	for (int *fd = (int[]){ c->in, c->out, c->err, -2 }; *fd != -2; fd++) {
+	for (int *fd = (int[]){c->in, c->out, c->err, -2}; *fd != -2; fd++) {
 		if (*fd >= 0)
 			fcntl(*fd, F_SETFL, O_NONBLOCK);
 	}
@@ -150,10 +150,10 @@ void child_kill(const struct child *c, int sig)
 
 bool child_reap(struct child *c)
 {
-	siginfo_t info = { 0 };
+	siginfo_t info = {0};
 
 	if (c->pid <= 0 || waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) ||
-	    info.si_pid == 0)
+		info.si_pid == 0)
 		return false;
 	/* Its pid is still taken, so the group's number can't be another's. */
 	kill(-c->pid, SIGKILL);

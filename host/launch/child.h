@@ -10,23 +10,24 @@
 #include "host/launch/text.h"
 
 struct child {
-	pid_t pid;		/* 0: not started, or ended and reaped */
+	pid_t pid; /* 0: not started, or ended and reaped */
 	int pidfd;
-	int in, out, err;	/* our ends of its stdin (-1 unless asked for), stdout and stderr */
-	int end_code;		/* si_code and si_status of its end, once child_reap said so */
+	int in, out, err; /* our ends of its stdin (-1 unless asked for), stdout and stderr */
+	int end_code;     /* si_code and si_status of its end, once child_reap said so */
 	int end_status;
 };
 
-#define CHILD_NONE ((struct child){ .pidfd = -1, .in = -1, .out = -1, .err = -1 })
+#define CHILD_NONE ((struct child){.pidfd = -1, .in = -1, .out = -1, .err = -1})
 
 /*
- * Start `argv`. `fds[i]` becomes descriptor CHILD_FIRST_FD + i in the child (-1: none); everything else
- * but 0, 1 and 2 is closed. With `wants_input` its stdin is a pipe, else /dev/null. It runs in a process
- * group of its own (Ctrl-C is the launcher's to pass on), dies with the launcher, and the
- * guardian knows it before its program runs. Returns 0 or the errno of what failed (that of exec included).
+ * Start `argv`. `fds[i]` becomes descriptor CHILD_FIRST_FD + i in the child (-1: none); everything
+ * else but 0, 1 and 2 is closed. With `wants_input` its stdin is a pipe, else /dev/null. It runs in
+ * a process group of its own (Ctrl-C is the launcher's to pass on), dies with the launcher, and the
+ * guardian knows it before its program runs. Returns 0 or the errno of what failed (that of exec
+ * included).
  */
 int child_start(struct child *c, struct guardian *g, const struct words *argv, const int *fds,
-		size_t n_fds, bool wants_input);
+	size_t n_fds, bool wants_input);
 
 #define CHILD_FIRST_FD 10
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The tool's subcommands. To add one: write its function, declare it here, add its row in main.c. */
+/* The tool's subcommands. To add one: write its function, declare it here, add its row in main.c.
+ */
 #ifndef ISTHMUS_LAUNCH_COMMANDS_H
 #define ISTHMUS_LAUNCH_COMMANDS_H
 

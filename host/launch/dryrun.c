@@ -52,6 +52,8 @@ void dryrun_commands(const struct plan *p, const char *dir, struct text *out)
 	quote_shell(out, dir);
 	text_add_str(out, "\n");
 	add_servers(p, out, &pids);
+	for (size_t i = 0; i < p->n_guests; i++)
+		plan_image_command(p, i, out);
 	for (size_t i = 0; i < p->n_guests; i++) {
 		struct words argv = { 0 };
 

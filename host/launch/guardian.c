@@ -19,15 +19,16 @@
 #include "host/launch/text.h"
 
 /* The longest name in the directory must fit behind it in a sockaddr_un (108 bytes). */
-#define DIR_MAX		64
-#define LAST_WAIT_MS	5000
+#define DIR_MAX      64
+#define LAST_WAIT_MS 5000
 
 struct charge {
 	pid_t pid;
 	int pidfd;
 };
 
-/* The first message either way: the launcher's is a pid, the guardian's the directory or an error. */
+/* The first message either way: the launcher's is a pid, the guardian's the directory or an error.
+ */
 struct hello {
 	int error;
 	char dir[256];
@@ -74,7 +75,7 @@ static void end_charges(const struct charge *c, size_t n)
 		kill(-c[i].pid, SIGKILL);
 	}
 	for (size_t i = 0; i < n; i++) {
-		struct pollfd p = { .fd = c[i].pidfd, .events = POLLIN };
+		struct pollfd p = {.fd = c[i].pidfd, .events = POLLIN};
 
 		poll(&p, 1, LAST_WAIT_MS);
 	}
@@ -83,9 +84,11 @@ static void end_charges(const struct charge *c, size_t n)
 static bool receive(int socket, struct charge *c)
 {
 	char control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { .iov_base = &c->pid, .iov_len = sizeof(c->pid) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-			    .msg_controllen = sizeof(control) };
+	struct iovec iov = {.iov_base = &c->pid, .iov_len = sizeof(c->pid)};
+	struct msghdr m = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control)};
 	struct cmsghdr *cm;
 	ssize_t n;
 
@@ -102,14 +105,14 @@ static bool receive(int socket, struct charge *c)
 _Noreturn static void guard(int socket, const char *wanted)
 {
 	struct charge *charges = NULL, c;
-	struct hello h = { 0 };
+	struct hello h = {0};
 	size_t n = 0;
 
 	setsid();
 	prctl(PR_SET_NAME, "isthmus-guard");
 	for (int sig = 1; sig < 32; sig++) {
 		if (sig != SIGSEGV && sig != SIGBUS && sig != SIGFPE && sig != SIGILL &&
-		    sig != SIGABRT && sig != SIGCHLD)
+			sig != SIGABRT && sig != SIGCHLD)
 			signal(sig, SIG_IGN);
 	}
 	/* Whoever reads our caller's output must not wait for us. */
@@ -155,7 +158,7 @@ bool guardian_start(struct guardian *g, const char *dir)
 	struct hello h;
 	int pair[2];
 
-	*g = (struct guardian){ .pid = -1, .pidfd = -1, .socket = -1 };
+	*g = (struct guardian){.pid = -1, .pidfd = -1, .socket = -1};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
 		fprintf(stderr, "isthmus: can't make a socket pair: %s\n", strerror(errno));
 		return false;
@@ -179,13 +182,17 @@ bool guardian_start(struct guardian *g, const char *dir)
 		return false;
 	}
 	if (h.error == ENAMETOOLONG)
-		fprintf(stderr, "isthmus: --dir %s: too long for the sockets in it; use at most %d bytes\n",
+		fprintf(stderr,
+			"isthmus: --dir %s: too long for the sockets in it; use at most %d bytes\n",
 			h.dir, DIR_MAX);
 	else if (h.error == EEXIST)
-		fprintf(stderr, "isthmus: --dir %s exists; name one that doesn't, it is removed at the end\n",
+		fprintf(stderr,
+			"isthmus: --dir %s exists; name one that doesn't, it is removed at the "
+			"end\n",
 			h.dir);
 	else if (h.error)
-		fprintf(stderr, "isthmus: can't make the directory %s: %s\n", h.dir, strerror(h.error));
+		fprintf(stderr, "isthmus: can't make the directory %s: %s\n", h.dir,
+			strerror(h.error));
 	if (h.error) {
 		guardian_finish(g);
 		return false;
@@ -196,10 +203,12 @@ bool guardian_start(struct guardian *g, const char *dir)
 
 bool guardian_watch(struct guardian *g, pid_t pid, int pidfd)
 {
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { .iov_base = &pid, .iov_len = sizeof(pid) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-			    .msg_controllen = sizeof(control) };
+	char control[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec iov = {.iov_base = &pid, .iov_len = sizeof(pid)};
+	struct msghdr m = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control)};
 	struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
 
 	cm->cmsg_level = SOL_SOCKET;
@@ -223,5 +232,5 @@ void guardian_finish(struct guardian *g)
 	if (g->dir)
 		remove_dir(g->dir);
 	free(g->dir);
-	*g = (struct guardian){ .pid = -1, .pidfd = -1, .socket = -1 };
+	*g = (struct guardian){.pid = -1, .pidfd = -1, .socket = -1};
 }

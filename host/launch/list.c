@@ -26,14 +26,14 @@ static bool has(const struct words *w, const char *name, size_t n, const char *t
 
 static void print_topology(const char *dir, const char *file, size_t n)
 {
-	struct text buf = { 0 }, error = { 0 };
+	struct text buf = {0}, error = {0};
 	char *path = text_format("%s/%s", dir, file);
-	struct topology t = { 0 };
+	struct topology t = {0};
 
 	if (place_read(path, 1u << 20, &buf, &error) &&
-	    topology_parse(buf.s, buf.n, file, &t, &error))
+		topology_parse(buf.s, buf.n, file, &t, &error))
 		printf("  %-16.*s %s (%zu %s)\n", (int)n, file, t.about ? t.about : "", t.n_guests,
-		       t.n_guests == 1 ? "guest" : "guests");
+			t.n_guests == 1 ? "guest" : "guests");
 	else
 		printf("  %-16.*s unusable: %s\n", (int)n, file, error.s);
 	topology_free(&t);
@@ -45,7 +45,7 @@ static void print_topology(const char *dir, const char *file, size_t n)
 int command_list(int argc, char **argv)
 {
 	char *dir = text_format("%s/apps", place_build());
-	struct words files = { 0 };
+	struct words files = {0};
 	struct dirent *e;
 	DIR *d;
 
@@ -73,7 +73,8 @@ int command_list(int argc, char **argv)
 		if (dot && strcmp(dot, ".topo") == 0)
 			print_topology(dir, files.v[i], n);
 		else if (dot && strcmp(dot, ".elf") == 0 && !has(&files, files.v[i], n, ".topo"))
-			printf("  %-16.*s an app; any number of guests with -n\n", (int)n, files.v[i]);
+			printf("  %-16.*s an app; any number of guests with -n\n", (int)n,
+				files.v[i]);
 	}
 	words_free(&files);
 	free(dir);

@@ -16,19 +16,19 @@ static const struct command {
 	const char *usage;
 	const char *about;
 } commands[] = {
-	{ "run", command_run, "run APP|TOPOLOGY [-n N] [options] [-- ARG...]",
-	  "boot guests that share memory; see run --help" },
-	{ "image", command_image, "image APP -o FILE [options] [-- ARG...]",
-	  "write an .elf, .efi, .img or .iso that boots APP; see image --help" },
-	{ "list", command_list, "list", "the apps and topologies that can be run" },
-	{ "help", command_help, "help", "this text" },
+	{"run", command_run, "run APP|TOPOLOGY [-n N] [options] [-- ARG...]",
+		"boot guests that share memory; see run --help"},
+	{"image", command_image, "image APP -o FILE [options] [-- ARG...]",
+		"write an .elf, .efi, .img or .iso that boots APP; see image --help"},
+	{"list", command_list, "list", "the apps and topologies that can be run"},
+	{"help", command_help, "help", "this text"},
 };
 
 /* Known here only to be listed: the entry script builds and runs these. */
 static const struct command script_commands[] = {
-	{ "test", NULL, "test [ctest options]", "every test of the project" },
-	{ "bench", NULL, "bench [NAME...]", "the benchmarks" },
-	{ "build", NULL, "build", "build and do nothing else" },
+	{"test", NULL, "test [ctest options]", "every test of the project"},
+	{"bench", NULL, "bench [NAME...]", "the benchmarks"},
+	{"build", NULL, "build", "build and do nothing else"},
 };
 
 static int command_help(int argc, char **argv)

@@ -22,10 +22,11 @@ static const char help[] =
 	"\n"
 	"  -o FILE           where to write it\n"
 	"  --sign KEY CERT   sign an .efi or .img for Secure Boot, with a PEM key and certificate\n"
+	"  --passphrase FILE the passphrase of an encrypted KEY, as FILE's first line (else it is asked for)\n"
 	"  -- ARG...         arguments that the guest gets at each boot (not for .elf)\n";
 
 struct image_options {
-	const char *app, *out, *key, *certificate;
+	const char *app, *out, *key, *certificate, *passphrase;
 	char **args;
 	int n_args;
 	bool help;
@@ -48,6 +49,8 @@ static bool parse(int argc, char **argv, struct image_options *o, struct text *e
 		} else if (strcmp(word, "--sign") == 0 && i + 2 < argc) {
 			o->key = argv[++i];
 			o->certificate = argv[++i];
+		} else if (strcmp(word, "--passphrase") == 0 && i + 1 < argc) {
+			o->passphrase = argv[++i];
 		} else if (word[0] == '-') {
 			text_addf(error, "image: %s isn't an option of it, or its value is missing; see "
 				  "`isthmus image --help`", word);
@@ -88,7 +91,7 @@ static bool write_image(const struct image_options *o, struct text *error)
 	if (elf) {
 		struct image_request request = {
 			.elf = elf, .out = o->out, .stub = stub, .arguments = arguments.s,
-			.key = o->key, .certificate = o->certificate,
+			.key = o->key, .certificate = o->certificate, .passphrase = o->passphrase,
 		};
 
 		ok = image_write(&request, why);

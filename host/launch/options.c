@@ -8,20 +8,21 @@
 const char run_options_help[] =
 	"usage: isthmus run APP|TOPOLOGY [-n N] [options] [-- ARG...]\n"
 	"\n"
-	"Boots guests that share memory and shows what they say. APP is the name of an app or an .elf\n"
-	"file, TOPOLOGY a name or a .topo file; words after -- go to every guest. See `isthmus list`.\n"
+	"Boots guests that share memory and shows what they say. APP is the name of an app or a file that\n"
+	"`isthmus image` made, TOPOLOGY a name or a .topo file; words after -- go to every guest.\n"
 	"\n"
 	"  -n N              so many guests\n"
 	"  --timeout S       end the run after S seconds, with status 124\n"
 	"  --machine M       pc, q35 (default) or microvm\n"
-	"  --mem MIB         RAM of each guest (default 64); M and G may follow the number\n"
+	"  --mem MIB         RAM of each guest (default 64; 128 under OVMF); M and G may follow\n"
 	"  --size SIZE       size of each shared region (default 4M)\n"
 	"  --vectors N       interrupt vectors of each peer (default 2, at most 256)\n"
 	"  --plain           regions without interrupts and without a server (ivshmem-plain)\n"
 	"  --accel A         QEMU's -accel (default: kvm where it works, else tcg,thread=multi)\n"
 	"  --cpu MODEL       QEMU's -cpu\n"
 	"  --smp N           CPUs of each guest (default 1)\n"
-	"  --bios B          seabios, qboot or a firmware file\n"
+	"  --boot B          pvh (default), uefi, disk or iso; FILE.efi, .img and .iso boot as what they are\n"
+	"  --bios B          seabios, qboot, ovmf, ovmf-secure (Secure Boot) or a firmware file\n"
 	"  --input NAME      the guest that reads this terminal (default: the only one; none: nobody)\n"
 	"  --keep-going      a failed guest doesn't end the others\n"
 	"  --gdb[=NAME]      hold NAME (default: the first guest) until gdb comes; prints how\n"
@@ -33,7 +34,7 @@ const char run_options_help[] =
 	"  --qemu-arg ARG    one more word for every QEMU; may be repeated\n"
 	"\n"
 	"Exit status: 0 when every guest succeeded, else the status of the guest that failed first (1 to\n"
-	"100), 120 no status, 121 panic, 122 QEMU failed, 123 server failed, 124 time-out, 125 isthmus\n"
+	"100), 119 not started by its firmware, 120 no status, 121 panic, 122 QEMU failed, 123 server failed, 124 time-out, 125 isthmus\n"
 	"itself, 128+N ended by signal N.\n";
 
 enum kind { FLAG, STRING, NUMBER, MEM, SIZE, LIST, MAYBE };
@@ -59,7 +60,8 @@ static const struct option_rule rules[] = {
 	{ "--accel", STRING, AT(accel), "kvm, tcg or another of QEMU's -accel values", 0, 0 },
 	{ "--cpu", STRING, AT(cpu), "a CPU model of QEMU's", 0, 0 },
 	{ "--smp", NUMBER, AT(cpus), "a number of CPUs", 1, 255 },
-	{ "--bios", STRING, AT(bios), "seabios, qboot or a file", 0, 0 },
+	{ "--boot", STRING, AT(boot), "pvh, uefi, disk or iso", 0, 0 },
+	{ "--bios", STRING, AT(bios), "seabios, qboot, ovmf, ovmf-secure or a file", 0, 0 },
 	{ "--input", STRING, AT(input), "a guest's name, or none", 0, 0 },
 	{ "--keep-going", FLAG, AT(keep_going), NULL, 0, 0 },
 	{ "--gdb", MAYBE, AT(gdb), NULL, 0, 0 },

@@ -21,6 +21,7 @@ struct run_options {
 	const char *cpu;
 	unsigned int cpus;
 	const char *bios;
+	const char *boot;
 	const char *qemu;
 	const char *server;
 	const char *dir;

@@ -5,29 +5,29 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GUEST_VALUE_BASE	16
-#define GUEST_STATUS_MAX	100
-#define GUEST_VALUE_PANIC	127
+#define GUEST_VALUE_BASE  16
+#define GUEST_STATUS_MAX  100
+#define GUEST_VALUE_PANIC 127
 
 struct outcome outcome_from_wait(int code, int status)
 {
 	int v = status >> 1;
 
 	if (code != CLD_EXITED)
-		return (struct outcome){ OUTCOME_QEMU_SIGNAL, status };
+		return (struct outcome){OUTCOME_QEMU_SIGNAL, status};
 	if (status == 0)
-		return (struct outcome){ OUTCOME_NO_STATUS, 0 };
+		return (struct outcome){OUTCOME_NO_STATUS, 0};
 	if (status == 1)
-		return (struct outcome){ OUTCOME_QEMU_ERROR, 1 };
+		return (struct outcome){OUTCOME_QEMU_ERROR, 1};
 	if (!(status & 1))
-		return (struct outcome){ OUTCOME_QEMU_CODE, status };
+		return (struct outcome){OUTCOME_QEMU_CODE, status};
 	if (v == GUEST_VALUE_PANIC)
-		return (struct outcome){ OUTCOME_PANIC, 0 };
+		return (struct outcome){OUTCOME_PANIC, 0};
 	if (v == GUEST_VALUE_BASE)
-		return (struct outcome){ OUTCOME_SUCCESS, 0 };
+		return (struct outcome){OUTCOME_SUCCESS, 0};
 	if (v > GUEST_VALUE_BASE && v <= GUEST_VALUE_BASE + GUEST_STATUS_MAX)
-		return (struct outcome){ OUTCOME_STATUS, v - GUEST_VALUE_BASE };
-	return (struct outcome){ OUTCOME_QEMU_CODE, status };
+		return (struct outcome){OUTCOME_STATUS, v - GUEST_VALUE_BASE};
+	return (struct outcome){OUTCOME_QEMU_CODE, status};
 }
 
 bool outcome_is_failure(struct outcome o)
@@ -43,6 +43,8 @@ int outcome_exit_status(struct outcome o)
 		return 0;
 	case OUTCOME_STATUS:
 		return o.value;
+	case OUTCOME_FIRMWARE:
+		return EXIT_FIRMWARE;
 	case OUTCOME_NO_STATUS:
 		return EXIT_NO_STATUS;
 	case OUTCOME_PANIC:
@@ -91,6 +93,9 @@ void outcome_describe(struct outcome o, char *buf, size_t n)
 	case OUTCOME_QEMU_SIGNAL:
 		describe_signal(o.value, sig, sizeof(sig));
 		snprintf(buf, n, "QEMU ended by %s", sig);
+		break;
+	case OUTCOME_FIRMWARE:
+		snprintf(buf, n, "was not started by its firmware");
 		break;
 	case OUTCOME_ENDED:
 		snprintf(buf, n, "was still running and was ended");

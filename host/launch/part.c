@@ -71,8 +71,10 @@ static void read_pipe(struct part *p, struct screen *s, int *fd, struct stream *
 
 		if (n > 0) {
 			write_log(s, p->name, log, buf, (size_t)n);
-			stream_write(st, buf, (size_t)n, now_ns);
 			total += (size_t)n;
+			if (p->firmware_talks && fd == &p->child.out)
+				n = (ssize_t)firmware_filter(&p->firmware, buf, (size_t)n);
+			stream_write(st, buf, (size_t)n, now_ns);
 		} else if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
 			return;
 		} else {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "host/launch/child.h"
+#include "host/launch/firmware.h"
 #include "host/launch/outcome.h"
 #include "host/launch/screen.h"
 
@@ -21,6 +22,9 @@ struct part {
 	uint64_t ended_ns;
 	struct outcome outcome;		/* guests only */
 	struct child child;
+	bool firmware_talks;		/* its output begins with that of a firmware */
+	bool firmware_failed;		/* and that is what ended it */
+	struct firmware firmware;
 	struct stream out, err;
 	int log_out, log_err;		/* -1: no log */
 };

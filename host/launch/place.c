@@ -110,11 +110,23 @@ bool place_check_image(const char *path, struct text *error)
 	return false;
 }
 
+/* Whether a word without a / in it names a file all the same. */
+static bool is_file_name(const char *what)
+{
+	static const char *const tails[] = { ".elf", ".topo", ".efi", ".img", ".iso" };
+
+	for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+		if (ends_in(what, tails[i]))
+			return true;
+	}
+	return false;
+}
+
 char *place_find(const char *what, bool *is_topology, struct text *error)
 {
 	static const char *const tails[] = { ".topo", ".elf" };
 
-	if (strchr(what, '/') || ends_in(what, ".elf") || ends_in(what, ".topo")) {
+	if (strchr(what, '/') || is_file_name(what)) {
 		*is_topology = ends_in(what, ".topo");
 		if (is_file(what))
 			return text_copy(what);
@@ -156,7 +168,7 @@ char *place_app(const char *folder, const char *app, struct text *error)
 		return NULL;
 	}
 	for (int built = 0; built < 2; built++) {
-		const char *tail = ends_in(app, ".elf") ? "" : ".elf";
+		const char *tail = is_file_name(app) ? "" : ".elf";
 
 		path = built ? text_format("%s/apps/%s%s", place_build(), app, tail) :
 			       text_format("%s/%s%s", folder, app, tail);

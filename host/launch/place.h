@@ -23,7 +23,7 @@ char *place_program(const char *given, const char *fallback, const char *what, c
 
 /*
  * What the user named: an app's image or a topology, by name or by path. A word with a / in it or
- * that ends in .elf or .topo is a path; of a name's two files the topology is taken. Returns the path
+ * that ends in .elf, .efi, .img, .iso or .topo is a path; of a name's two files the topology is taken. Returns the path
  * (owned by the caller), or NULL with one line in `error`.
  */
 char *place_find(const char *what, bool *is_topology, struct text *error);

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "host/image/image.h"
 #include "host/launch/accel.h"
 #include "host/launch/child.h"
 #include "host/launch/place.h"
@@ -127,6 +128,23 @@ static const char *pick(const char *a, const char *b, const char *c, const char 
 	return a ? a : b ? b : c ? c : d;
 }
 
+/* How the guest comes up, and whether what it is given can reach it that way. */
+static bool choose_boot(const struct plan *p, struct plan_guest *g, const struct topology_guest *tg,
+			struct text *error)
+{
+	const char *boot = p->o->boot ? p->o->boot : tg->boot;
+	const char *bios = p->o->bios ? p->o->bios : tg->bios;
+
+	if (!boot_choose(&g->boot, g->kernel, boot, bios, g->machine, error) ||
+	    !boot_check_file(&g->boot, g->kernel, error))
+		return false;
+	if (!g->boot.made || g->boot.kind == BOOT_UEFI || !(tg->args.n + p->o->args.n))
+		return true;
+	text_addf(error, "%s has its arguments in it, and takes no others: make it again with "
+		  "`isthmus image APP -o %s -- ARG...`", g->kernel, g->kernel);
+	return false;
+}
+
 static bool add_guests(struct plan *p, const struct topology_guest *tg, const char *folder,
 		       struct text *error)
 {
@@ -149,7 +167,7 @@ static bool add_guests(struct plan *p, const struct topology_guest *tg, const ch
 			p->regions[g->on[i]].used = true;
 		g->machine = pick(p->o->machine, tg->machine, t->machine, "q35");
 		g->mem_mib = p->o->mem_mib ? p->o->mem_mib : tg->mem_mib ? tg->mem_mib :
-			     t->mem_mib ? t->mem_mib : TOPOLOGY_MEM_DEFAULT;
+			     t->mem_mib;
 		make_append(g, &tg->args, &p->o->args);
 		if (strcmp(g->machine, "q35") && strncmp(g->machine, "pc", 2) &&
 		    strncmp(g->machine, "q35,", 4) && strncmp(g->machine, "microvm", 7)) {
@@ -158,8 +176,10 @@ static bool add_guests(struct plan *p, const struct topology_guest *tg, const ch
 			return false;
 		}
 		g->kernel = place_app(folder, tg->app, error);
-		if (!g->kernel || !place_check_image(g->kernel, error))
+		if (!g->kernel || !choose_boot(p, g, tg, error))
 			return false;
+		if (!g->mem_mib)
+			g->mem_mib = boot_default_mem(&g->boot);
 		for (size_t i = 0; i + 1 < p->n_guests; i++) {
 			if (strcmp(p->guests[i].name, g->name) == 0) {
 				text_addf(error, "two guests would be named '%s'; rename one", g->name);
@@ -236,14 +256,6 @@ bool plan_make(struct plan *p, const struct run_options *o, struct text *error)
 	p->accel = o->accel ? o->accel : accel_default();
 	/* Under KVM the host's own CPU is both the fastest and the best tested; QEMU's default is not. */
 	p->cpu = o->cpu ? o->cpu : strncmp(p->accel, "kvm", 3) == 0 ? "host" : NULL;
-	if (o->bios && strcmp(o->bios, "qboot") == 0)
-		p->bios = "qboot.rom";
-	else if (o->bios && strcmp(o->bios, "seabios") != 0)
-		p->bios = o->bios;
-	if (p->bios && strchr(p->bios, '/') && access(p->bios, R_OK)) {
-		text_addf(error, "--bios %s: %s", p->bios, strerror(errno));
-		return false;
-	}
 	p->qemu = place_program(o->qemu, "qemu-system-x86_64", "QEMU",
 				"install qemu-system-x86 or name one with --qemu PATH", error);
 	for (size_t i = 0; i < p->n_regions; i++)
@@ -294,8 +306,27 @@ bool plan_place(struct plan *p, const char *dir, bool anonymous, struct text *er
 		g->qmp = text_format("%s/%s.qmp", dir, g->name);
 		if (g->wants_gdb)
 			g->gdb = text_format("%s/%s.gdb", dir, g->name);
+		if (!g->boot.made && boot_tail(g->boot.kind))
+			g->medium = text_format("%s/%s%s", dir, g->name, boot_tail(g->boot.kind));
 	}
 	return true;
+}
+
+/* A CD or a disk has the guest's arguments in it; an .efi gets them from QEMU. */
+static bool make_medium(const struct plan_guest *g, struct text *error)
+{
+	char *stub = text_format("%s/boot/stub.efi", place_build());
+	const struct image_request request = {
+		.elf = g->kernel, .out = g->medium, .stub = stub,
+		.arguments = g->boot.kind == BOOT_UEFI ? NULL : g->append,
+	};
+	char why[IMAGE_ERROR_SIZE];
+	bool ok = image_write(&request, why);
+
+	if (!ok)
+		text_addf(error, "%s: %s", g->name, why);
+	free(stub);
+	return ok;
 }
 
 bool plan_create_files(struct plan *p, struct text *error)
@@ -316,7 +347,27 @@ bool plan_create_files(struct plan *p, struct text *error)
 		}
 		close(fd);
 	}
+	for (size_t i = 0; i < p->n_guests; i++) {
+		if (p->guests[i].medium && !make_medium(&p->guests[i], error))
+			return false;
+	}
 	return true;
+}
+
+void plan_image_command(const struct plan *p, size_t guest, struct text *out)
+{
+	const struct plan_guest *g = &p->guests[guest];
+
+	if (!g->medium)
+		return;
+	quote_shell(out, place_build());
+	text_add_str(out, "/bin/isthmus image ");
+	quote_shell(out, g->kernel);
+	text_add_str(out, " -o ");
+	quote_shell(out, g->medium);
+	if (g->boot.kind != BOOT_UEFI)
+		text_addf(out, " -- %s", g->append);
+	text_add_str(out, "\n");
 }
 
 void plan_server_command(const struct plan *p, size_t region, struct words *out)
@@ -340,11 +391,12 @@ void plan_server_command(const struct plan *p, size_t region, struct words *out)
 void plan_guest_command(const struct plan *p, size_t guest, struct words *out)
 {
 	const struct plan_guest *g = &p->guests[guest];
+	const char *file = g->medium ? g->medium : g->kernel;
 	struct qemu_region regions[TOPOLOGY_ON_MAX];
 	struct qemu_config c = {
 		.program = p->qemu, .name = g->name, .machine = g->machine, .accel = p->accel,
-		.cpu = p->cpu, .cpus = p->o->cpus, .mem_mib = g->mem_mib, .bios = p->bios,
-		.kernel = g->kernel, .append = g->append, .qmp = g->qmp, .gdb = g->gdb,
+		.cpu = p->cpu, .cpus = p->o->cpus, .mem_mib = g->mem_mib, .bios = g->boot.firmware.bios,
+		.flash_code = g->boot.firmware.code, .flash_vars = g->boot.firmware.vars, .qmp = g->qmp, .gdb = g->gdb,
 		.regions = regions, .n_regions = g->n_on, .extra = &p->o->qemu_args,
 	};
 
@@ -353,6 +405,19 @@ void plan_guest_command(const struct plan *p, size_t guest, struct words *out)
 
 		regions[i] = (struct qemu_region){ .plain = r->plain, .path = r->path,
 						   .size = r->size, .vectors = r->vectors };
+	}
+	switch (g->boot.kind) {
+	case BOOT_PVH:
+	case BOOT_UEFI:
+		c.kernel = file;
+		c.append = g->append;
+		break;
+	case BOOT_DISK:
+		c.disk = file;
+		break;
+	case BOOT_ISO:
+		c.cd = file;
+		break;
 	}
 	qemu_command(&c, out);
 }
@@ -382,6 +447,7 @@ void plan_free(struct plan *p)
 	for (size_t i = 0; i < p->n_guests; i++) {
 		free(p->guests[i].name);
 		free(p->guests[i].kernel);
+		free(p->guests[i].medium);
 		free(p->guests[i].append);
 		free(p->guests[i].qmp);
 		free(p->guests[i].gdb);

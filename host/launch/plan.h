@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "host/launch/boot.h"
 #include "host/launch/options.h"
 #include "host/launch/text.h"
 #include "host/launch/topology.h"
@@ -23,7 +24,9 @@ struct plan_region {
 
 struct plan_guest {
 	char *name;
-	char *kernel;
+	char *kernel;		/* what was named: an ELF, or a medium that the user made */
+	struct boot boot;
+	char *medium;		/* what is booted where that isn't `kernel`: plan_place() */
 	char *append;
 	const char *machine;	/* borrowed from the options or the topology */
 	unsigned int mem_mib;
@@ -42,7 +45,6 @@ struct plan {
 	char *server;		/* NULL where no region wants one */
 	const char *accel;
 	const char *cpu;
-	const char *bios;
 	unsigned int timeout_s;
 	struct plan_region *regions;
 	size_t n_regions;
@@ -55,10 +57,14 @@ bool plan_make(struct plan *p, const struct run_options *o, struct text *error);
 
 /*
  * Give every socket and file its path in `dir`. With `anonymous`, plain regions become sealed memfds
- * that this process holds, else files in `dir` that plan_create_files() makes. False with one line.
+ * that this process holds, else files in `dir` that plan_create_files() makes, as it makes the media
+ * that firmware boots from. False with one line.
  */
 bool plan_place(struct plan *p, const char *dir, bool anonymous, struct text *error);
 bool plan_create_files(struct plan *p, struct text *error);
+
+/* The command that makes a guest's medium, for --dry-run; nothing where there is none to make. */
+void plan_image_command(const struct plan *p, size_t guest, struct text *out);
 
 void plan_server_command(const struct plan *p, size_t region, struct words *out);
 void plan_guest_command(const struct plan *p, size_t guest, struct words *out);

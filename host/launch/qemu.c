@@ -65,6 +65,41 @@ static void add_region(struct words *out, const struct qemu_region *r, size_t in
 	words_addf(out, "ivshmem-plain,id=shm%zu,memdev=%s", index, id);
 }
 
+/*
+ * Secure Boot's firmware lies in flash that only code in system management mode may write. The
+ * variables are written to a temporary copy that QEMU makes.
+ */
+static void add_flash(struct words *out, const char *code, const char *vars)
+{
+	struct text t = { 0 };
+
+	if (!code)
+		return;
+	option(out, "-global", "driver=cfi.pflash01,property=secure,value=on");
+	text_add_str(&t, "if=pflash,unit=0,format=raw,readonly=on,file=");
+	quote_qemu(&t, code);
+	option(out, "-drive", t.s);
+	text_free(&t);
+	text_add_str(&t, "if=pflash,unit=1,format=raw,snapshot=on,file=");
+	quote_qemu(&t, vars);
+	option(out, "-drive", t.s);
+	text_free(&t);
+}
+
+static void add_medium(struct words *out, const char *file, const char *how, const char *device)
+{
+	struct text t = { 0 };
+
+	if (!file)
+		return;
+	text_addf(&t, "if=none,id=boot,format=raw,%s,file=", how);
+	quote_qemu(&t, file);
+	option(out, "-drive", t.s);
+	text_free(&t);
+	words_add(out, "-device");
+	words_addf(out, "%s,drive=boot,bootindex=0", device);
+}
+
 void qemu_command(const struct qemu_config *c, struct words *out)
 {
 	words_add(out, c->program);
@@ -73,13 +108,17 @@ void qemu_command(const struct qemu_config *c, struct words *out)
 	option(out, "-display", "none");
 	words_add(out, "-no-reboot");
 	option(out, "-name", c->name);
-	option(out, "-machine", machine_value(c->machine));
+	words_add(out, "-machine");
+	words_addf(out, "%s%s", machine_value(c->machine), c->flash_code ? ",smm=on" : "");
 	option(out, "-accel", c->accel);
 	option(out, "-cpu", c->cpu);
 	add_cpus(out, c->cpus);
 	words_add(out, "-m");
 	words_addf(out, "%u", c->mem_mib);
 	option(out, "-bios", c->bios);
+	add_flash(out, c->flash_code, c->flash_vars);
+	add_medium(out, c->cd, "media=cdrom,readonly=on", "ide-cd");
+	add_medium(out, c->disk, "snapshot=on", "ide-hd");
 	option(out, "-kernel", c->kernel);
 	option(out, "-append", c->append && *c->append ? c->append : NULL);
 	option(out, "-serial", "stdio");

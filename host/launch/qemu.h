@@ -29,8 +29,10 @@ struct qemu_config {
 	unsigned int cpus;	/* 1 is given to QEMU as 1,maxcpus=2: see qemu.c */
 	unsigned int mem_mib;
 	const char *bios;
+	const char *flash_code, *flash_vars;	/* UEFI with Secure Boot, in place of bios */
 	const char *kernel;
 	const char *append;
+	const char *cd, *disk;	/* what firmware boots from, in place of kernel */
 	const char *qmp;	/* socket on which QEMU listens for QMP */
 	const char *gdb;	/* socket on which QEMU waits, stopped, for gdb */
 	const struct qemu_region *regions;

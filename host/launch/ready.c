@@ -6,8 +6,9 @@
 
 #include "host/launch/place.h"
 
-/* Flags column of /proc/net/unix (Linux, net/unix/af_unix.c): __SO_ACCEPTCON, a listening socket. */
-#define FLAG_LISTENS	0x10000u
+/* Flags column of /proc/net/unix (Linux, net/unix/af_unix.c): __SO_ACCEPTCON, a listening socket.
+ */
+#define FLAG_LISTENS 0x10000u
 
 bool ready_in_table(const char *table, const char *path)
 {
@@ -20,10 +21,10 @@ bool ready_in_table(const char *table, const char *path)
 
 		end = line + strcspn(line, "\n");
 		if (sscanf(line, "%*[^ ] %*x %*x %x %*x %*x %*u %n", &flags, &at) != 1 || at == 0 ||
-		    line + at >= end || !(flags & FLAG_LISTENS))
+			line + at >= end || !(flags & FLAG_LISTENS))
 			continue;
 		if ((size_t)(end - line - at) == strlen(path) &&
-		    memcmp(line + at, path, strlen(path)) == 0)
+			memcmp(line + at, path, strlen(path)) == 0)
 			return true;
 	}
 	return false;
@@ -31,7 +32,7 @@ bool ready_in_table(const char *table, const char *path)
 
 bool ready_listening(const char *path)
 {
-	struct text table = { 0 }, error = { 0 };
+	struct text table = {0}, error = {0};
 	bool listening = place_read("/proc/net/unix", 64u << 20, &table, &error) &&
 			 ready_in_table(table.s, path);
 

@@ -14,10 +14,18 @@
 
 /* Readable on dark and on light ground; red is left to the terminal's own warnings. */
 static const char *const palette[] = {
-	"\033[36m", "\033[33m", "\033[32m", "\033[35m", "\033[34m",
-	"\033[96m", "\033[93m", "\033[92m", "\033[95m", "\033[94m",
+	"\033[36m",
+	"\033[33m",
+	"\033[32m",
+	"\033[35m",
+	"\033[34m",
+	"\033[96m",
+	"\033[93m",
+	"\033[92m",
+	"\033[95m",
+	"\033[94m",
 };
-#define ESC		0x1b
+#define ESC        0x1b
 #define COLOUR_OFF "\033[0m"
 
 static bool wants_colour(int fd)
@@ -31,8 +39,7 @@ void screen_init(struct screen *s, int out, int err)
 {
 	struct stat a, b;
 
-	*s = (struct screen){ .fd = { out, err }, .interrupt = -1,
-			      .give_up_ns = UINT64_MAX };
+	*s = (struct screen){.fd = {out, err}, .interrupt = -1, .give_up_ns = UINT64_MAX};
 	s->colour[0] = wants_colour(out);
 	s->colour[1] = wants_colour(err);
 	s->same_terminal = fstat(out, &a) == 0 && fstat(err, &b) == 0 && a.st_dev == b.st_dev &&
@@ -65,8 +72,8 @@ static void put(struct screen *s, unsigned int which, const char *bytes, size_t 
 {
 	while (n && !s->broken) {
 		struct pollfd p[2] = {
-			{ .fd = s->fd[which], .events = POLLOUT },
-			{ .fd = s->interrupt, .events = POLLIN },
+			{.fd = s->fd[which], .events = POLLOUT},
+			{.fd = s->interrupt, .events = POLLIN},
 		};
 		int wait_ms = patience(s), ready = poll(p, 2, wait_ms);
 		ssize_t done;
@@ -74,7 +81,7 @@ static void put(struct screen *s, unsigned int which, const char *bytes, size_t 
 		if (ready < 0 || (ready == 0 && wait_ms > 0))
 			continue;
 		if (!p[0].revents)
-			return;		/* stalled, and something more urgent has come */
+			return; /* stalled, and something more urgent has come */
 		/* Pipes that poll as writable take this much without blocking. */
 		done = write(s->fd[which], bytes, n < 512 ? n : 512);
 		if (done < 0 && errno != EINTR && errno != EAGAIN) {
@@ -89,10 +96,13 @@ static void put(struct screen *s, unsigned int which, const char *bytes, size_t 
 }
 
 void stream_init(struct stream *st, struct screen *s, const char *name, unsigned int which,
-		 char mark, unsigned int colour)
+	char mark, unsigned int colour)
 {
-	*st = (struct stream){ .screen = s, .name = name, .which = which, .mark = mark,
-			       .colour = colour % (sizeof(palette) / sizeof(palette[0])) };
+	*st = (struct stream){.screen = s,
+		.name = name,
+		.which = which,
+		.mark = mark,
+		.colour = colour % (sizeof(palette) / sizeof(palette[0]))};
 	if (strlen(name) > s->name_width)
 		s->name_width = strlen(name);
 }
@@ -110,14 +120,14 @@ static void close_open_line(struct screen *s, unsigned int which)
 static void show(struct stream *st, bool end)
 {
 	struct screen *s = st->screen;
-	struct text t = { 0 };
+	struct text t = {0};
 
 	if (s->open != st) {
 		bool colour = s->colour[st->which];
 
 		close_open_line(s, st->which);
-		text_addf(&t, "%s%-*s %c%s ", colour ? palette[st->colour] : "",
-			  (int)s->name_width, st->name, st->mark, colour ? COLOUR_OFF : "");
+		text_addf(&t, "%s%-*s %c%s ", colour ? palette[st->colour] : "", (int)s->name_width,
+			st->name, st->mark, colour ? COLOUR_OFF : "");
 	}
 	text_add(&t, st->line + st->shown, st->n - st->shown);
 	if (end) {
@@ -148,7 +158,7 @@ static void add(struct stream *st, const char *bytes, size_t n)
 static void add_escaped(struct stream *st, unsigned char c)
 {
 	static const char hex[] = "0123456789abcdef";
-	const char out[4] = { '\\', 'x', hex[c >> 4], hex[c & 15] };
+	const char out[4] = {'\\', 'x', hex[c >> 4], hex[c & 15]};
 
 	add(st, out, sizeof(out));
 }
@@ -204,9 +214,9 @@ static void flush_escape(struct stream *st)
 }
 
 /*
- * Colour and cursor sequences (ECMA-48 section 5.4: ESC [, parameters, intermediates, one final byte)
- * say nothing in a line that has a name before it, and firmware's consoles are full of them: a
- * well-formed one is left out. False: the byte is no part of one and is yet to be handled.
+ * Colour and cursor sequences (ECMA-48 section 5.4: ESC [, parameters, intermediates, one final
+ * byte) say nothing in a line that has a name before it, and firmware's consoles are full of them:
+ * a well-formed one is left out. False: the byte is no part of one and is yet to be handled.
  */
 static bool escape_goes_on(struct stream *st, unsigned char c)
 {
@@ -297,7 +307,7 @@ void stream_end(struct stream *st)
 
 void screen_say(struct screen *s, const char *fmt, ...)
 {
-	struct text t = { 0 };
+	struct text t = {0};
 	char buf[2048];
 	va_list ap;
 

@@ -16,44 +16,44 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STREAM_LINE_MAX		4096	/* a longer line is shown in pieces */
-#define STREAM_QUIET_NS		100000000ull	/* when a partial line is shown */
+#define STREAM_LINE_MAX 4096         /* a longer line is shown in pieces */
+#define STREAM_QUIET_NS 100000000ull /* when a partial line is shown */
 
 struct stream;
 
 struct screen {
-	int fd[2];			/* [0] for guests' output, [1] for errors and messages */
+	int fd[2]; /* [0] for guests' output, [1] for errors and messages */
 	bool colour[2];
-	int interrupt;			/* -1 or an fd; readable: give up writing */
-	uint64_t give_up_ns;		/* CLOCK_MONOTONIC; UINT64_MAX: never */
-	bool same_terminal;		/* both fds end in one place, so an open line is shared */
-	bool broken;			/* a write failed: nobody reads any more */
-	size_t name_width;		/* names are padded to this, so that lines align */
-	const struct stream *open;	/* whose partial line is on the screen */
+	int interrupt;             /* -1 or an fd; readable: give up writing */
+	uint64_t give_up_ns;       /* CLOCK_MONOTONIC; UINT64_MAX: never */
+	bool same_terminal;        /* both fds end in one place, so an open line is shared */
+	bool broken;               /* a write failed: nobody reads any more */
+	size_t name_width;         /* names are padded to this, so that lines align */
+	const struct stream *open; /* whose partial line is on the screen */
 };
 
 struct stream {
 	struct screen *screen;
-	const char *name;		/* borrowed */
-	unsigned int which;		/* 0 or 1: index into screen->fd */
-	unsigned int colour;		/* index into the palette */
-	char mark;			/* between name and text: '|' output, '!' QEMU's complaints */
-	char line[STREAM_LINE_MAX + 64];	/* already harmless */
+	const char *name;    /* borrowed */
+	unsigned int which;  /* 0 or 1: index into screen->fd */
+	unsigned int colour; /* index into the palette */
+	char mark;           /* between name and text: '|' output, '!' QEMU's complaints */
+	char line[STREAM_LINE_MAX + 64]; /* already harmless */
 	size_t n;
-	size_t shown;			/* bytes of line[] already on the screen (an open line) */
-	bool cr;			/* a carriage return is pending */
-	unsigned char utf8[4];		/* an unfinished UTF-8 sequence */
+	size_t shown;          /* bytes of line[] already on the screen (an open line) */
+	bool cr;               /* a carriage return is pending */
+	unsigned char utf8[4]; /* an unfinished UTF-8 sequence */
 	unsigned int utf8_n;
-	char escape[32];		/* an unfinished escape sequence */
+	char escape[32]; /* an unfinished escape sequence */
 	unsigned int escape_n;
-	uint64_t last_ns;		/* when the last byte came */
+	uint64_t last_ns; /* when the last byte came */
 };
 
 /* Colour is decided here: a terminal, no NO_COLOR (https://no-color.org), no TERM=dumb. */
 void screen_init(struct screen *s, int out, int err);
 
 void stream_init(struct stream *st, struct screen *s, const char *name, unsigned int which,
-		 char mark, unsigned int colour);
+	char mark, unsigned int colour);
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t screen_now(void);

@@ -140,6 +140,7 @@ static bool make_parts(struct run *r)
 	for (size_t i = 0; i < p->n_guests; i++) {
 		ok &= part_init(&r->parts[n], &r->screen, p->guests[i].name, false, i, colour++, log);
 		r->parts[n].firmware_talks = boot_firmware_talks(&p->guests[i].boot);
+		r->parts[n].firmware.refuses_in_silence = boot_refuses_in_silence(&p->guests[i].boot);
 		r->n_parts = ++n;
 	}
 	return ok;

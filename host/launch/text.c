@@ -45,8 +45,8 @@ void text_add_str(struct text *t, const char *s)
 	text_add(t, s, strlen(s));
 }
 
-__attribute__((format(printf, 2, 0)))
-static void add_va(struct text *t, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void add_va(
+	struct text *t, const char *fmt, va_list ap)
 {
 	va_list again;
 	int n;
@@ -76,7 +76,7 @@ void text_addf(struct text *t, const char *fmt, ...)
 
 char *text_format(const char *fmt, ...)
 {
-	struct text t = { 0 };
+	struct text t = {0};
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -88,7 +88,7 @@ char *text_format(const char *fmt, ...)
 void text_free(struct text *t)
 {
 	free(t->s);
-	*t = (struct text){ 0 };
+	*t = (struct text){0};
 }
 
 static void words_take(struct words *w, char *s)
@@ -103,7 +103,7 @@ static void words_take(struct words *w, char *s)
 
 void words_add_n(struct words *w, const char *s, size_t n)
 {
-	struct text t = { 0 };
+	struct text t = {0};
 
 	text_add(&t, s, n);
 	words_take(w, t.s);
@@ -116,7 +116,7 @@ void words_add(struct words *w, const char *s)
 
 void words_addf(struct words *w, const char *fmt, ...)
 {
-	struct text t = { 0 };
+	struct text t = {0};
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -130,7 +130,7 @@ void words_free(struct words *w)
 	for (size_t i = 0; i < w->n; i++)
 		free(w->v[i]);
 	free(w->v);
-	*w = (struct words){ 0 };
+	*w = (struct words){0};
 }
 
 void quote_shell(struct text *t, const char *word)
@@ -172,7 +172,7 @@ const char *split_words(const char *line, size_t n, struct words *out)
 	size_t i = 0;
 
 	for (;;) {
-		struct text word = { 0 };
+		struct text word = {0};
 		char quote = '\0';
 
 		while (i < n && is_blank(line[i]))
@@ -191,7 +191,8 @@ const char *split_words(const char *line, size_t n, struct words *out)
 				/* Inside "..." only \" and \\ lose their backslash, as in sh. */
 				if (i + 1 == n) {
 					text_free(&word);
-					return "a backslash ends the line; write \\\\ for one backslash";
+					return "a backslash ends the line; write \\\\ for one "
+					       "backslash";
 				}
 				if (quote && line[i + 1] != '"' && line[i + 1] != '\\')
 					text_add(&word, &c, 1);
@@ -209,8 +210,8 @@ const char *split_words(const char *line, size_t n, struct words *out)
 	}
 }
 
-bool parse_number(const char *s, unsigned long long min, unsigned long long max,
-		  unsigned long long *value)
+bool parse_number(
+	const char *s, unsigned long long min, unsigned long long max, unsigned long long *value)
 {
 	unsigned long long v;
 	char *end;

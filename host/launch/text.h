@@ -52,14 +52,14 @@ void quote_qemu(struct text *t, const char *value);
 
 /*
  * Split one line of `n` bytes into words as a shell would, without expanding anything: blanks
- * part words, '...' and "..." group, \ takes the next byte as it is, # at the start of a word begins
- * a comment. Returns NULL, or what is wrong with the line as a constant string.
+ * part words, '...' and "..." group, \ takes the next byte as it is, # at the start of a word
+ * begins a comment. Returns NULL, or what is wrong with the line as a constant string.
  */
 const char *split_words(const char *line, size_t n, struct words *out);
 
 /* A decimal number in [min, max] and nothing else. */
-bool parse_number(const char *s, unsigned long long min, unsigned long long max,
-		  unsigned long long *value);
+bool parse_number(
+	const char *s, unsigned long long min, unsigned long long max, unsigned long long *value);
 
 /* A size in bytes: a decimal number with an optional K, M, G or T (either case, powers of 1024). */
 bool parse_size(const char *s, unsigned long long *bytes);

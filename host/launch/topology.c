@@ -168,7 +168,7 @@ static bool parse_guest(struct parser *p, const struct words *w)
 
 	if (w->n < 3)
 		return complain(p, p->line, "a guest needs a name and an app: guest NAME APP "
-				"[on=REGION,...] [mem=MIB] [machine=M] [count=N] [-- ARG...]");
+				"[on=REGION,...] [mem=MIB] [machine=M] [boot=B] [bios=B] [count=N] [-- ARG...]");
 	if (!check_name(p, "guest", w->v[1]))
 		return false;
 	for (i = 0; i < t->n_guests; i++) {
@@ -205,6 +205,12 @@ static bool parse_guest(struct parser *p, const struct words *w)
 				return complain(p, p->line, "machine= wants pc, q35 or microvm");
 			free(g->machine);
 			g->machine = text_copy(v);
+		} else if ((v = value_of(word, "boot"))) {
+			free(g->boot);
+			g->boot = text_copy(v);
+		} else if ((v = value_of(word, "bios"))) {
+			free(g->bios);
+			g->bios = text_copy(v);
 		} else if ((v = value_of(word, "count"))) {
 			if (!parse_number(v, 1, TOPOLOGY_GUESTS_MAX, &n))
 				return complain(p, p->line, "count=%.40s is out of range; write 1 "
@@ -212,7 +218,7 @@ static bool parse_guest(struct parser *p, const struct words *w)
 			g->count = (unsigned int)n;
 		} else {
 			return complain(p, p->line, "'%.60s' means nothing on a guest line; on=, mem=, "
-					"machine= and count= do, and arguments go after --", word);
+					"machine=, boot=, bios= and count= do, and arguments go after --", word);
 		}
 	}
 	for (i++; i < w->n; i++)
@@ -357,6 +363,8 @@ void topology_free(struct topology *t)
 	for (size_t i = 0; i < t->n_guests; i++) {
 		free(t->guests[i].app);
 		free(t->guests[i].machine);
+		free(t->guests[i].boot);
+		free(t->guests[i].bios);
 		words_free(&t->guests[i].args);
 	}
 	free(t->guests);

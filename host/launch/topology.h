@@ -39,6 +39,7 @@ struct topology_guest {
 	unsigned int on[TOPOLOGY_ON_MAX];	/* indices into regions[] */
 	unsigned int n_on;
 	char *machine;			/* NULL: the topology's */
+	char *boot, *bios;		/* as --boot and --bios; NULL: not said */
 	unsigned int mem_mib;		/* 0: the topology's */
 	unsigned int count;		/* 0: one guest, and -n can't change that */
 	unsigned int line;

@@ -11,15 +11,16 @@ static bool parse(const char *line, struct run_options *o, struct words *argv, s
 
 static void reads_everything(void **state)
 {
-	struct text error = { 0 };
-	struct words argv = { 0 };
+	struct text error = {0};
+	struct words argv = {0};
 	struct run_options o;
 
 	(void)state;
-	if (!parse("-n 3 ping --timeout=5 --machine pc --mem 1G --vectors 8 --size 64K --plain --accel tcg "
-		   "--cpu max --smp 2 --bios qboot --qemu /q --server=/s --dir d --log l --input a "
+	if (!parse("-n 3 ping --timeout=5 --machine pc --mem 1G --vectors 8 --size 64K --plain "
+		   "--accel tcg "
+		   "--cpu max --smp 2 --bios qboot --boot iso --qemu /q --server=/s --dir d --log l --input a "
 		   "--keep-going --dry-run --gdb=b --qemu-arg -L --qemu-arg=dir -- -n --plain",
-		   &o, &argv, &error))
+		    &o, &argv, &error))
 		fail_msg("%s", error.s);
 	assert_string_equal(o.what, "ping");
 	assert_int_equal(o.guests, 3);
@@ -33,6 +34,7 @@ static void reads_everything(void **state)
 	assert_string_equal(o.cpu, "max");
 	assert_int_equal(o.cpus, 2);
 	assert_string_equal(o.bios, "qboot");
+	assert_string_equal(o.boot, "iso");
 	assert_string_equal(o.qemu, "/q");
 	assert_string_equal(o.server, "/s");
 	assert_string_equal(o.dir, "d");
@@ -60,29 +62,29 @@ static void names_what_is_wrong(void **state)
 	static const struct {
 		const char *line, *error;
 	} bad[] = {
-		{ "", "run wants an APP or a TOPOLOGY" },
-		{ "-n 2", "run wants an APP or a TOPOLOGY" },
-		{ "a b", "run takes one APP or TOPOLOGY, not 'a' and 'b'" },
-		{ "a --fast", "run has no option '--fast'" },
-		{ "a -x", "run has no option '-x'" },
-		{ "a -n", "-n wants a number of guests after it" },
-		{ "a -n 0", "-n 0: wants a number of guests from 1 to 1000" },
-		{ "a -n two", "-n two: wants a number of guests from 1 to 1000" },
-		{ "a -n1x", "-n 1x: wants" },
-		{ "a --timeout -1", "--timeout -1: wants whole seconds from 1" },
-		{ "a --size 3M", "--size 3M: QEMU takes only powers of two" },
-		{ "a --size big", "--size 'big': wants a size such as 4M" },
-		{ "a --vectors 300", "--vectors 300: wants a number of vectors from 1 to 256" },
-		{ "a --mem 0", "--mem '0': wants MiB" },
-		{ "a --machine ''", "--machine '': wants pc, q35 or microvm" },
-		{ "a --plain=yes", "--plain takes no value" },
-		{ "a --qemu-arg", "--qemu-arg wants one word for QEMU after it" },
+		{"", "run wants an APP or a TOPOLOGY"},
+		{"-n 2", "run wants an APP or a TOPOLOGY"},
+		{"a b", "run takes one APP or TOPOLOGY, not 'a' and 'b'"},
+		{"a --fast", "run has no option '--fast'"},
+		{"a -x", "run has no option '-x'"},
+		{"a -n", "-n wants a number of guests after it"},
+		{"a -n 0", "-n 0: wants a number of guests from 1 to 1000"},
+		{"a -n two", "-n two: wants a number of guests from 1 to 1000"},
+		{"a -n1x", "-n 1x: wants"},
+		{"a --timeout -1", "--timeout -1: wants whole seconds from 1"},
+		{"a --size 3M", "--size 3M: QEMU takes only powers of two"},
+		{"a --size big", "--size 'big': wants a size such as 4M"},
+		{"a --vectors 300", "--vectors 300: wants a number of vectors from 1 to 256"},
+		{"a --mem 0", "--mem '0': wants MiB"},
+		{"a --machine ''", "--machine '': wants pc, q35 or microvm"},
+		{"a --plain=yes", "--plain takes no value"},
+		{"a --qemu-arg", "--qemu-arg wants one word for QEMU after it"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct text error = { 0 };
-		struct words argv = { 0 };
+		struct text error = {0};
+		struct words argv = {0};
 		struct run_options o;
 
 		if (parse(bad[i].line, &o, &argv, &error))

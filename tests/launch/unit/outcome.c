@@ -30,7 +30,7 @@ static void decodes_what_a_guest_says(void **state)
 	}
 	check(CLD_EXITED, 255, EXIT_PANIC, "panicked");
 	check(CLD_EXITED, 0, EXIT_NO_STATUS,
-	      "powered off without a status (shutdown, reset or triple fault)");
+		"powered off without a status (shutdown, reset or triple fault)");
 }
 
 static void decodes_what_qemu_says(void **state)
@@ -42,18 +42,20 @@ static void decodes_what_qemu_says(void **state)
 	check(CLD_KILLED, SIGKILL, EXIT_QEMU, "QEMU ended by SIGKILL");
 	check(CLD_DUMPED, SIGSEGV, EXIT_QEMU, "QEMU ended by SIGSEGV");
 	check(CLD_KILLED, 40, EXIT_QEMU, "QEMU ended by signal 40");
-	/* Every other code is nobody's: even ones, the values below 16 and those from 117 to 126. */
+	/* Every other code is nobody's: even ones, the values below 16 and those from 117 to 126.
+	 */
 	for (int code = 2; code < 255; code++) {
 		if ((code & 1) && code >= 33 && code <= 233)
 			continue;
-		snprintf(text, sizeof(text), "QEMU exited with code %d, which is no guest status", code);
+		snprintf(text, sizeof(text), "QEMU exited with code %d, which is no guest status",
+			code);
 		check(CLD_EXITED, code, EXIT_QEMU, text);
 	}
 }
 
 static void ours_is_no_failure(void **state)
 {
-	const struct outcome o = { OUTCOME_ENDED, 0 };
+	const struct outcome o = {OUTCOME_ENDED, 0};
 
 	(void)state;
 	assert_false(outcome_is_failure(o));
@@ -68,7 +70,8 @@ static void finds_listeners(void **state)
 		"0000000000000000: 00000003 00000000 00000000 0001 03 12345 /tmp/x/connected.sock\n"
 		"0000000000000000: 00000003 00000000 00000000 0001 03 99999\n"
 		"0000000000000000: 00000002 00000000 00010000 0001 01 55555 @abstract\n"
-		"0000000000000000: 00000002 00000000 00000000 0001 01  4321 /tmp/x/bound only.sock\n"
+		"0000000000000000: 00000002 00000000 00000000 0001 01  4321 /tmp/x/bound "
+		"only.sock\n"
 		"0000000000000000: 00000002 00000000 00010000 0001 01  4321 /tmp/x/a blank.sock\n"
 		"0000000000000000: 00000002 00000000 00010000 0001 01  4321 /tmp/x/last.sock";
 

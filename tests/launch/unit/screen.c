@@ -155,7 +155,8 @@ static void colours_and_cursors_are_left_out(void **state)
 	assert_string_equal(shown(f), "a   | red\n");
 	/* What is none is shown, and what follows is what it is. */
 	feed(&f->a, "\033x \033\033[m \033[3\nz \033[\xc3\xbc \033c\n");
-	assert_string_equal(shown(f), "a   | \\x1bx \\x1b \\x1b[3\na   | z \\x1b[\xc3\xbc \\x1bc\n");
+	assert_string_equal(
+		shown(f), "a   | \\x1bx \\x1b \\x1b[3\na   | z \\x1b[\xc3\xbc \\x1bc\n");
 	feed(&f->a, "\033[1234567890123456789012345678901234567890m\n");
 	assert_string_equal(shown(f), "a   | \\x1b[1234567890123456789012345678901234567890m\n");
 	feed(&f->a, "\033[1");
@@ -175,9 +176,11 @@ static void utf8_passes_where_it_is_text(void **state)
 	feed(&f->a, "\xac\n");
 	assert_string_equal(shown(f), "a   | \xe2\x82\xac\n");
 	/* C1 control, right-to-left override, overlong, surrogate, beyond Unicode, broken, lone. */
-	feed(&f->a, "\xc2\x9b \xe2\x80\xae \xe0\x80\xaf \xed\xa0\x80 \xf4\x90\x80\x80 \xe2\x82x \xac\n");
-	assert_string_equal(shown(f), "a   | \\xc2\\x9b \\xe2\\x80\\xae \\xe0\\x80\\xaf \\xed\\xa0\\x80 "
-			    "\\xf4\\x90\\x80\\x80 \\xe2\\x82x \\xac\n");
+	feed(&f->a, "\xc2\x9b \xe2\x80\xae \xe0\x80\xaf \xed\xa0\x80 \xf4\x90\x80\x80 \xe2\x82x "
+		    "\xac\n");
+	assert_string_equal(shown(f),
+		"a   | \\xc2\\x9b \\xe2\\x80\\xae \\xe0\\x80\\xaf \\xed\\xa0\\x80 "
+		"\\xf4\\x90\\x80\\x80 \\xe2\\x82x \\xac\n");
 	feed(&f->a, "\xe2\x82");
 	stream_end(&f->a);
 	assert_string_equal(shown(f), "a   | \\xe2\\x82\n");

@@ -5,7 +5,7 @@
 
 static void check_words(const char *line, size_t n, const char *const *want)
 {
-	struct words w = { 0 };
+	struct words w = {0};
 	const char *why = split_words(line, strlen(line), &w);
 
 	if (why)
@@ -16,9 +16,9 @@ static void check_words(const char *line, size_t n, const char *const *want)
 	words_free(&w);
 }
 
-#define CHECK_WORDS(line, ...)									\
-	check_words(line, sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *),		\
-		    (const char *[]){ __VA_ARGS__ })
+#define CHECK_WORDS(line, ...)                                                                     \
+	check_words(line, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *),                  \
+		(const char *[]){__VA_ARGS__})
 
 static void splits_as_a_shell_does(void **state)
 {
@@ -40,15 +40,15 @@ static void names_what_splits_badly(void **state)
 	static const struct {
 		const char *line, *why;
 	} bad[] = {
-		{ "a 'b", "a ' is never closed" },
-		{ "a \"b 'c'", "a \" is never closed" },
-		{ "a\\", "a backslash ends the line; write \\\\ for one backslash" },
-		{ "\"a\\", "a backslash ends the line; write \\\\ for one backslash" },
+		{"a 'b", "a ' is never closed"},
+		{"a \"b 'c'", "a \" is never closed"},
+		{"a\\", "a backslash ends the line; write \\\\ for one backslash"},
+		{"\"a\\", "a backslash ends the line; write \\\\ for one backslash"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct words w = { 0 };
+		struct words w = {0};
 		const char *why = split_words(bad[i].line, strlen(bad[i].line), &w);
 
 		assert_non_null(why);
@@ -57,18 +57,40 @@ static void names_what_splits_badly(void **state)
 	}
 }
 
-/* What quote_shell() writes must come back as the one word, from sh itself and from our own reader. */
+/* What quote_shell() writes must come back as the one word, from sh itself and from our own reader.
+ */
 static void quotes_so_that_sh_reads_it_back(void **state)
 {
 	static const char *const words[] = {
-		"plain", "", " ", "a b", "it's", "''", "'", "$HOME", "`id`", "a;b", "a\\b", "\\", "*",
-		"\"x\"", "~", "#", "a,b=c", "-n", "!", "tab\there", "new\nline", "\xff\x01", "{a,b}",
+		"plain",
+		"",
+		" ",
+		"a b",
+		"it's",
+		"''",
+		"'",
+		"$HOME",
+		"`id`",
+		"a;b",
+		"a\\b",
+		"\\",
+		"*",
+		"\"x\"",
+		"~",
+		"#",
+		"a,b=c",
+		"-n",
+		"!",
+		"tab\there",
+		"new\nline",
+		"\xff\x01",
+		"{a,b}",
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		struct text command = { 0 }, line = { 0 };
-		struct words w = { 0 };
+		struct text command = {0}, line = {0};
+		struct words w = {0};
 		char back[64];
 		size_t n;
 		FILE *f;
@@ -94,7 +116,7 @@ static void quotes_so_that_sh_reads_it_back(void **state)
 
 static void doubles_commas_for_qemu(void **state)
 {
-	struct text t = { 0 };
+	struct text t = {0};
 
 	(void)state;
 	quote_qemu(&t, "/a,b,,c");
@@ -104,8 +126,8 @@ static void doubles_commas_for_qemu(void **state)
 
 static void reads_sizes(void **state)
 {
-	static const char *const bad[] = { "", "M", "-1", "+1", " 1", "1 ", "1x", "1KB", "0x10", "1.5M",
-					   "18446744073709551616", "17179869184G", "16777216T" };
+	static const char *const bad[] = {"", "M", "-1", "+1", " 1", "1 ", "1x", "1KB", "0x10",
+		"1.5M", "18446744073709551616", "17179869184G", "16777216T"};
 	unsigned long long v;
 
 	(void)state;
@@ -123,8 +145,8 @@ static void reads_sizes(void **state)
 
 static void reads_numbers_in_their_range(void **state)
 {
-	static const char *const bad[] = { "", "0", "257", "-1", "+1", " 1", "1 ", "0x1", "1e1",
-					   "99999999999999999999999" };
+	static const char *const bad[] = {
+		"", "0", "257", "-1", "+1", " 1", "1 ", "0x1", "1e1", "99999999999999999999999"};
 	unsigned long long v;
 
 	(void)state;
@@ -139,8 +161,8 @@ static void writes_sizes_short(void **state)
 	static const struct {
 		unsigned long long bytes;
 		const char *want;
-	} cases[] = { { 0, "0" }, { 1, "1" }, { 4096, "4K" }, { 4097, "4097" }, { 1536ull << 20, "1536M" },
-		      { 1ull << 30, "1G" }, { 1ull << 40, "1T" }, { 1ull << 60, "1048576T" } };
+	} cases[] = {{0, "0"}, {1, "1"}, {4096, "4K"}, {4097, "4097"}, {1536ull << 20, "1536M"},
+		{1ull << 30, "1G"}, {1ull << 40, "1T"}, {1ull << 60, "1048576T"}};
 	char buf[32];
 
 	(void)state;

@@ -13,10 +13,10 @@
 
 #include <cmocka.h>
 
-#define assert_contains(text, part)						\
-	do {									\
-		if (!strstr((text), (part)))					\
-			fail_msg("'%s' is not in '%s'", (part), (text));	\
+#define assert_contains(text, part)                                                                \
+	do {                                                                                       \
+		if (!strstr((text), (part)))                                                       \
+			fail_msg("'%s' is not in '%s'", (part), (text));                           \
 	} while (0)
 
 #endif
