@@ -49,7 +49,8 @@ class Cleanup(LaunchTest):
         self.read_until(terminal.fd, "up")
         os.close(terminal.fd)
         status = os.waitpid(terminal.pid, 0)[1]
-        self.assertIn(os.waitstatus_to_exitcode(status), (128 + signal.SIGHUP, 128 + signal.SIGPIPE))
+        self.assertIn(os.waitstatus_to_exitcode(status),
+                      (128 + signal.SIGHUP, 128 + signal.SIGPIPE))
         self.assert_clean()
 
     def test_sigkill(self):

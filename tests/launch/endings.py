@@ -28,7 +28,8 @@ class Endings(LaunchTest):
                 self.assertIn(f"isthmus: a: {text}", self.one(word, status=status))
 
     def test_qemus_own_error_is_shown(self):
-        _, _, err = self.run_tool("run", STANDIN, "--plain", "--qemu-arg=-nonsense", status=EXIT_QEMU)
+        _, _, err = self.run_tool("run", STANDIN, "--plain", "--qemu-arg=-nonsense",
+                                  status=EXIT_QEMU)
         self.assertIn("a ! ", err)
         self.assertIn("-nonsense", err)
         self.assertIn("isthmus: a: QEMU failed", err)
@@ -58,7 +59,7 @@ class Endings(LaunchTest):
         self.assertIsNone(process.poll())
         out, err = process.communicate(b"late\n", timeout=60)
         self.assertEqual(process.returncode, EXIT_PANIC)
-        self.assertIn(b"[late]", out)
+        self.assertIn(b"late]\n", out)
         self.assertIn(b"isthmus: bad: panicked", err)
         self.assertIn(b"isthmus: good: exited with status 4", err)
         self.assert_clean()
@@ -79,7 +80,8 @@ class Endings(LaunchTest):
 class Servers(LaunchTest):
     def test_doorbell_region_has_a_server(self):
         _, out, _ = self.run_tool("run", STANDIN, "-n", "2", "--", "d", status=0)
-        self.assertEqual(sorted(out.splitlines()), ["a | ivshmem: 1 device(s)", "b | ivshmem: 1 device(s)"])
+        self.assertEqual(sorted(out.splitlines()),
+                         ["a | ivshmem: 1 device(s)", "b | ivshmem: 1 device(s)"])
 
     def kill_server(self, *options):
         process = self.start("run", STANDIN, *options, "-n", "2", "--", "=up", "x0a", "d", "p5a")

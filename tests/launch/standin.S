@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A stand-in guest for the launcher's tests: it does what the words of its command line say, one after
- * the other, and needs nothing of the runtime. The first letter of a word chooses:
+ * A stand-in guest for the launcher's tests: it does what the words of its command line say, one
+ * after the other, and needs nothing of the runtime. The first letter of a word chooses:
  *
  *   =TEXT  print TEXT            xHH    print the byte HH
  *   eN     write N (decimal) to isa-debug-exit: 16 is success, 16 + s status s, 127 a panic
@@ -12,7 +12,8 @@
  *   gHH    write the byte HH to the start of the region
  *   pHH    wait until it is there
  *
- * Other words (isthmus.name=) are skipped, and so are single quotes. At the end it prints nothing and exits with success.
+ * Other words (isthmus.name=) are skipped, and so are single quotes. At the end it exits with
+ * success.
  *
  * Entered by PVH: 32-bit, no paging, EBX = start info, whose cmdline_paddr is at offset 24 (Xen,
  * docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h).

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Topologies and names, -n, --dry-run, --dir, --gdb, machines, and everything that can be asked wrongly."""
+"""Topologies, names, -n, --dry-run, --dir, --gdb, machines, and all that can be asked wrongly."""
 import os
 import re
 import shlex
@@ -18,7 +18,8 @@ class Topologies(LaunchTest):
         self.assertIn("a | got", out)
 
     def test_two_guests_share_a_doorbell_region(self):
-        file = self.topology("region w\nguest a APP on=w -- d p5a =got x0a\nguest b APP on=w -- d g5a\n")
+        file = self.topology("region w\nguest a APP on=w -- d p5a =got x0a\n"
+                             "guest b APP on=w -- d g5a\n")
         _, out, _ = self.run_tool("run", file, "--timeout", "50", status=0)
         self.assertIn("a | got", out)
 
@@ -45,11 +46,11 @@ class Topologies(LaunchTest):
         process.wait(60)
 
     def test_machines(self):
-        for machine, bios in (("pc", "seabios"), ("q35", "seabios"), ("pc", "qboot"), ("q35", "qboot"),
-                              ("microvm", "seabios"), ("microvm", "qboot")):
+        for machine, bios in (("pc", "seabios"), ("q35", "seabios"), ("pc", "qboot"),
+                              ("q35", "qboot"), ("microvm", "seabios"), ("microvm", "qboot")):
             with self.subTest(machine=machine, bios=bios):
-                _, out, _ = self.run_tool("run", STANDIN, "--machine", machine, "--bios", bios, "--",
-                                          "=booted", "x0a", status=0)
+                _, out, _ = self.run_tool("run", STANDIN, "--machine", machine, "--bios", bios,
+                                          "--", "=booted", "x0a", status=0)
                 self.assertIn("a | booted", out)
 
     def test_names_are_found_beside_the_tool(self):
@@ -110,8 +111,8 @@ class DryRun(LaunchTest):
         return out
 
     def paste(self, commands, shell="sh"):
-        done = subprocess.run([shell], input=commands.encode(), env=self.env(), cwd=self.dir, timeout=60,
-                              capture_output=True, check=False)
+        done = subprocess.run([shell], input=commands.encode(), env=self.env(), cwd=self.dir,
+                              timeout=60, capture_output=True, check=False)
         self.assertEqual(self.processes(), [])
         folder = re.match(r"mkdir -m 700 (\S+)\n", commands).group(1)
         self.assertFalse(os.path.exists(folder), folder)
@@ -120,7 +121,8 @@ class DryRun(LaunchTest):
     def test_pasted_commands_work(self):
         for kind in ("plain", "doorbell"):
             file = self.topology(f"region w {kind}\nregion v plain size=64K\n"
-                                 "guest a APP on=w -- d p5a =got x0a e19\nguest b APP on=w,v -- d g5a\n")
+                                 "guest a APP on=w -- d p5a =got x0a e19\n"
+                                 "guest b APP on=w,v -- d g5a\n")
             commands = self.commands(file)
             for shell in ("sh", "bash"):
                 with self.subTest(kind=kind, shell=shell):
@@ -135,7 +137,8 @@ class DryRun(LaunchTest):
         os.mkdir(folder)
         image = shutil.copy(STANDIN, os.path.join(folder, "a b.elf"))
         where = os.path.join(folder, "d")
-        commands = self.commands(image, "-n", "2", "--dir", where, "--", "=it's", "=$HOME", "a  b", "d")
+        commands = self.commands(image, "-n", "2", "--dir", where, "--", "=it's", "=$HOME",
+                                 "a  b", "d")
         done = subprocess.run(["sh"], input=commands.encode(), env=self.env(), timeout=60,
                               capture_output=True, check=False)
         self.assertEqual(done.stderr.decode(), "")
@@ -147,8 +150,8 @@ class DryRun(LaunchTest):
 
     def test_it_runs_what_the_run_runs(self):
         """But for the folder and the memory of plain regions, the commands are the same words."""
-        args = ("run", STANDIN, "--machine", "pc", "--mem", "96", "--vectors", "3", "--size", "1M", "--",
-                "=up", "x0a", "h")
+        args = ("run", STANDIN, "--machine", "pc", "--mem", "96", "--vectors", "3", "--size", "1M",
+                "--", "=up", "x0a", "h")
         process = self.start(*args)
         self.read_until(process.stdout, "up")
         with open(f"/proc/{self.qemus('a')[0]}/cmdline", "rb") as f:
@@ -218,8 +221,8 @@ class Dir(LaunchTest):
 
     def test_plain_regions_are_files_there(self):
         where = self.path("here")
-        process = self.start("run", STANDIN, "--plain", "--size", "64K", "--dir", where, "--", "d", "g5a",
-                             "=up", "x0a", "h")
+        process = self.start("run", STANDIN, "--plain", "--size", "64K", "--dir", where, "--",
+                             "d", "g5a", "=up", "x0a", "h")
         self.read_until(process.stdout, "up")
         with open(os.path.join(where, "shm.mem"), "rb") as f:
             data = f.read()
@@ -259,15 +262,18 @@ class BadInput(LaunchTest):
                 ([unnamed], "there is no app 'thisappisnotthere'"),
                 ([twins], "two guests would be named 'a1'"),
                 ([STANDIN, "--nonsense"], "run has no option '--nonsense'"),
-                ([STANDIN, "--machine", "toaster"], "machine 'toaster' isn't one of pc, q35 and microvm"),
+                ([STANDIN, "--machine", "toaster"],
+                 "machine 'toaster' isn't one of pc, q35 and microvm"),
                 ([STANDIN, "--size", "3M"], "--size 3M: QEMU takes only powers of two"),
-                ([STANDIN, "--qemu", "/nonexistent/qemu"], "can't run QEMU: /nonexistent/qemu is not there"),
+                ([STANDIN, "--qemu", "/nonexistent/qemu"],
+                 "can't run QEMU: /nonexistent/qemu is not there"),
                 ([STANDIN, "--qemu", "noqemuofthisname"],
-                 "can't run QEMU: there is no noqemuofthisname on the PATH; install qemu-system-x86"),
+                 "there is no noqemuofthisname on the PATH; install qemu-system-x86"),
                 ([STANDIN, "--qemu", script], "is no program"),
                 ([STANDIN, "--server", "/nonexistent/server"],
                  "can't run ivshmem-server: /nonexistent/server is not there"),
-                ([STANDIN, "--bios", "/nonexistent/bios"], "--bios /nonexistent/bios: No such file"),
+                ([STANDIN, "--bios", "/nonexistent/bios"],
+                 "--bios /nonexistent/bios: No such file"),
                 ([STANDIN, "--input", "z"], "--input z: there is no such guest"),
         ):
             with self.subTest(args=args):
@@ -289,13 +295,15 @@ class BadInput(LaunchTest):
         self.assertIn("--keep-going", out)
 
     def test_no_qemu_at_all(self):
-        _, _, err = self.run_tool("run", STANDIN, env=self.env(PATH="/nonexistent"), status=EXIT_TOOL)
+        _, _, err = self.run_tool("run", STANDIN, env=self.env(PATH="/nonexistent"),
+                                  status=EXIT_TOOL)
         self.assertIn("there is no qemu-system-x86_64 on the PATH", err)
 
     def test_a_tmpdir_that_is_too_long_or_gone(self):
         for tmpdir in ("/nonexistent-" + "x" * 100, "relative"):
             self.run_tool("run", STANDIN, "--", "d", env=self.env(TMPDIR=tmpdir), status=0)
-        _, _, err = self.run_tool("run", STANDIN, env=self.env(TMPDIR="/nonexistent"), status=EXIT_TOOL)
+        _, _, err = self.run_tool("run", STANDIN, env=self.env(TMPDIR="/nonexistent"),
+                                  status=EXIT_TOOL)
         self.assertIn("can't make the directory /nonexistent/isthmus-", err)
 
 
