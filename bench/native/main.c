@@ -71,14 +71,14 @@ static struct sample_plan plan_for(const struct options *o, double target_ns)
 {
 	return (struct sample_plan){
 		.rounds = o->rounds ? o->rounds : o->quick ? 5 : 21,
-		.target_ns = o->quick ? target_ns / 4 : target_ns,
+		.target_ns = o->quick ? target_ns / 2 : target_ns,
 		.count_max = 4000000,
 	};
 }
 
 static void suite_round_trip(const struct options *o)
 {
-	struct sample_plan plan = plan_for(o, 3e6);
+	struct sample_plan plan = plan_for(o, 1e6);
 	size_t i, k;
 
 	for (i = 0; i < sizeof(round_trip_sizes) / sizeof(*round_trip_sizes); i++) {
@@ -107,7 +107,7 @@ static bool batch_fits(uint32_t size, uint32_t batch, size_t ring)
 
 static void suite_one_way(const struct options *o)
 {
-	struct sample_plan plan = plan_for(o, 4e6);
+	struct sample_plan plan = plan_for(o, 2e6);
 	size_t i, r, b, k;
 
 	for (i = 0; i < sizeof(one_way_sizes) / sizeof(*one_way_sizes); i++) {

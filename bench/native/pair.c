@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ struct control {
 	uint8_t pad0[60];
 	_Atomic uint32_t arrived[2]; /* each side's: barriers reached */
 	uint8_t pad1[56];
+	long preempted[2]; /* each side's: times it lost its processor during the last work */
 	enum bench_work work;
 	const struct bench_ring_ops *ops;
 	struct bench_load load;
@@ -88,16 +90,26 @@ static void barrier(void)
 		__asm__ volatile("pause");
 }
 
+static long preemptions(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nivcsw;
+}
+
 static double work_do(void)
 {
 	const struct bench_ring_ops *ops = self.control->ops;
 	double start, took;
+	long before;
 
 	self.end.load = self.control->load;
 	self.end.state = NULL;
 	if (ops && ops->open && ops->open(&self.end))
 		bench_fail("%s: could not be opened for %u bytes", ops->name,
 			   self.end.load.size);
+	before = preemptions();
 	barrier();
 	start = now_ns();
 	switch (self.control->work) {
@@ -120,6 +132,7 @@ static double work_do(void)
 		break;
 	}
 	took = now_ns() - start;
+	self.control->preempted[self.end.side] = preemptions() - before;
 	barrier();
 	if (ops && ops->close)
 		ops->close(&self.end);
@@ -200,7 +213,7 @@ void pair_stop(void)
 }
 
 double pair_run(enum bench_work work, const struct bench_ring_ops *ops,
-		const struct bench_load *load)
+		const struct bench_load *load, bool *disturbed)
 {
 	double took;
 
@@ -214,5 +227,7 @@ double pair_run(enum bench_work work, const struct bench_ring_ops *ops,
 	atomic_fetch_add(&self.control->order, 1);
 	took = work_do();
 	alarm(0);
+	if (disturbed)
+		*disturbed = self.control->preempted[0] || self.control->preempted[1];
 	return took;
 }

@@ -21,8 +21,11 @@ enum bench_work {
 void pair_start(const int cpu[2]);
 void pair_stop(void);
 
-/* Does the work in both processes and returns how long it took, in ns. */
+/*
+ * Does the work in both processes and returns how long it took, in ns. *disturbed (may be NULL): the
+ * kernel gave one of the processors to somebody else meanwhile.
+ */
 double pair_run(enum bench_work work, const struct bench_ring_ops *ops,
-		const struct bench_load *load);
+		const struct bench_load *load, bool *disturbed);
 
 #endif

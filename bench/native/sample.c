@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RAW_ROUND_TRIPS 3000
+#define RAW_ROUND_TRIPS 2000
+#define TRIES 4 /* of a sample during which the machine changed */
 #define RAW_CHANGE_MAX 1.25 /* more than this between before and after: another machine */
 
 const char *const sample_class_name[SAMPLE_CLASSES] = { "80", "125", "480", "any" };
@@ -20,11 +21,15 @@ static int class_of(double raw)
 	return c;
 }
 
-static double raw_now(void)
+static double raw_now(bool *disturbed)
 {
 	const struct bench_load load = { .count = RAW_ROUND_TRIPS };
+	unsigned int i;
+	double raw;
 
-	return pair_run(BENCH_WORK_RAW, NULL, &load) / RAW_ROUND_TRIPS;
+	for (i = 0, *disturbed = true; *disturbed && i < TRIES; i++)
+		raw = pair_run(BENCH_WORK_RAW, NULL, &load, disturbed) / RAW_ROUND_TRIPS;
+	return raw;
 }
 
 /* How many messages make a sample of the wanted length. */
@@ -36,7 +41,7 @@ static uint64_t count_for(struct sample_series *s, const struct sample_plan *pla
 		double took;
 
 		s->load.count = count;
-		took = pair_run(s->work, s->ops, &s->load);
+		took = pair_run(s->work, s->ops, &s->load, NULL);
 		if (took > plan->target_ns / 8 || count >= plan->count_max) {
 			double n = (double)count * plan->target_ns / took;
 
@@ -48,16 +53,43 @@ static uint64_t count_for(struct sample_series *s, const struct sample_plan *pla
 	}
 }
 
-/* c: the class, or -1 where the machine changed meanwhile. */
 static void sample_keep(struct sample_series *s, int c, double took, double raw)
 {
-	if (c < 0) {
-		s->dropped++;
-		return;
-	}
 	s->value[c][s->count[c]] = took;
 	s->ratio[c][s->count[c]] = took / raw;
 	s->count[c]++;
+}
+
+/* How the machine was just now. */
+struct look {
+	double raw;
+	bool disturbed;
+};
+
+/* One sample; begins with a look at the machine that was taken already and leaves the next one. */
+static void sample_take(struct sample_series *s, const struct sample_plan *plan, struct look *before)
+{
+	unsigned int i;
+
+	for (i = 0; i < TRIES; i++) {
+		struct look after;
+		bool disturbed, changed;
+		double raw, took;
+
+		took = pair_run(s->work, s->ops, &s->load, &disturbed) / (double)s->load.count;
+		after.raw = raw_now(&after.disturbed);
+		raw = (before->raw + after.raw) / 2;
+		changed = before->disturbed || disturbed || after.disturbed ||
+			  class_of(before->raw) != class_of(after.raw) ||
+			  after.raw > before->raw * RAW_CHANGE_MAX ||
+			  before->raw > after.raw * RAW_CHANGE_MAX;
+		*before = after;
+		if (plan->any_class || !changed) {
+			sample_keep(s, plan->any_class ? SAMPLE_ANY : class_of(after.raw), took, raw);
+			return;
+		}
+		s->dropped++;
+	}
 }
 
 void sample_run(struct sample_series *series, size_t n, const struct sample_plan *plan)
@@ -71,23 +103,12 @@ void sample_run(struct sample_series *series, size_t n, const struct sample_plan
 		series[i].load.count = count_for(&series[i], plan);
 	}
 	for (round = 0; round < plan->rounds && round < SAMPLE_MAX; round++) {
-		double before = raw_now();
+		struct look before;
 
-		for (i = 0; i < n; i++) {
+		before.raw = raw_now(&before.disturbed);
+		for (i = 0; i < n; i++)
 			/* Each round begins with another side, so that none always follows one. */
-			struct sample_series *s = &series[(i + round) % n];
-			double took = pair_run(s->work, s->ops, &s->load) / (double)s->load.count;
-			double after = raw_now();
-			int c = class_of(before);
-
-			if (plan->any_class)
-				c = SAMPLE_ANY;
-			else if (c != class_of(after) || after > before * RAW_CHANGE_MAX ||
- 					 before > after * RAW_CHANGE_MAX)
-				c = -1;
-			sample_keep(s, c, took, (before + after) / 2);
-			before = after;
-		}
+			sample_take(&series[(i + round) % n], plan, &before);
 	}
 }
 
