@@ -3,8 +3,13 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <syslog.h>
+#include <time.h>
+
+#define WARNINGS_AT_ONCE 100
+#define WARNING_MS       100 /* one more after so long */
 
 static bool is_verbose;
 static bool uses_syslog;
@@ -33,6 +38,37 @@ static void report(int priority, const char *format, va_list args)
 	errno = saved;
 }
 
+/* Whether one more warning may be said now; counts those that may not in *@left_out. */
+static bool take_budget(unsigned int *left_out)
+{
+	static int64_t budget_ms = WARNINGS_AT_ONCE * WARNING_MS, last_ms;
+	struct timespec now;
+	int64_t now_ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	budget_ms += now_ms - last_ms;
+	last_ms = now_ms;
+	if (budget_ms > WARNINGS_AT_ONCE * WARNING_MS)
+		budget_ms = WARNINGS_AT_ONCE * WARNING_MS;
+	if (budget_ms < WARNING_MS) {
+		++*left_out;
+		return false;
+	}
+	budget_ms -= WARNING_MS;
+	return true;
+}
+
+static void say(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(int priority, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	report(priority, format, args);
+	va_end(args);
+}
+
 void report_error(const char *format, ...)
 {
 	va_list args;
@@ -44,8 +80,14 @@ void report_error(const char *format, ...)
 
 void report_warning(const char *format, ...)
 {
+	static unsigned int left_out;
 	va_list args;
 
+	if (!take_budget(&left_out))
+		return;
+	if (left_out)
+		say(LOG_WARNING, "left out %u lines like the next", left_out);
+	left_out = 0;
 	va_start(args, format);
 	report(LOG_WARNING, format, args);
 	va_end(args);

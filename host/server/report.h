@@ -17,7 +17,11 @@ void report_to_syslog(void);
 /* Something failed: what, where, how to mend it. */
 void report_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Something happened to one client or is odd; the server goes on. */
+/*
+ * Something happened to one client or is odd; the server goes on. A hundred lines at once and ten a
+ * second after that: a client that misbehaves in a loop must not fill the disk. How many were left
+ * out is said with the next one.
+ */
 void report_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* What the server does, only under -v. */

@@ -81,6 +81,17 @@ class Faults(Case):
         self.assertIn("sent bytes", server.log())
         self.still_serves(server)
 
+    def test_misbehaving_in_a_loop_does_not_fill_the_disk(self):
+        server = self.server()
+        for _ in range(400):
+            rude = self.client(server, 1, keep=False)
+            rude.sock.send(b"x")
+            self.assertTrue(rude.closed())
+        self.assertLess(server.log().count("\n"), 300)
+        time.sleep(0.3)
+        self.client(server, 1).sock.send(b"x")
+        wait_for("how many were left out", lambda: "left out" in server.log())
+
     def test_sends_descriptors(self):
         server = self.server()
         self.client(server, 1).close()
