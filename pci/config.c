@@ -132,9 +132,18 @@ static bool ports_find(void)
 	return found;
 }
 
-/* Whether any function 0 answers on the first bus of the first ECAM. */
+/*
+ * Whether config space is where ACPI says: where there are ports as well, the first function must be the
+ * same by both ways; else any function 0 on the first bus must answer.
+ */
 static bool ecam_answers(void)
 {
+	if (has_ports && !ecam[0].segment && !ecam[0].first_bus) {
+		uint32_t id = ports_read(0, 0, PCI_REG_VENDOR_ID, 4);
+
+		if (id != NOTHING)
+			return pci_config_read(0, 0, 0, PCI_REG_VENDOR_ID, 4) == id;
+	}
 	for (unsigned int slot = 0; slot < 32; slot++) {
 		uint32_t id = pci_config_read(ecam[0].segment, ecam[0].first_bus,
 					      (uint8_t)(slot << 3), PCI_REG_VENDOR_ID, 4);
@@ -154,7 +163,7 @@ unsigned int pci_config_init(const struct pci_machine *machine, struct pci_root 
 			ecam[ecam_count++] = machine->ecam[i];
 	}
 	if (ecam_count && !ecam_answers()) {
-		log_warn("pci: ACPI places config space at 0x%llx, where nothing answers%s",
+		log_warn("pci: ACPI places config space at 0x%llx, where it isn't%s",
 			 (unsigned long long)ecam[0].base, has_ports ? "; using ports" : "");
 		ecam_count = 0;
 	}

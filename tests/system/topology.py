@@ -4,9 +4,8 @@
 sizes and addresses, with firmware that assigns (SeaBIOS) and firmware that doesn't (qboot, microvm)."""
 import json
 import os
-import re
 import socket
-import time
+import struct
 
 import vms
 
@@ -140,6 +139,21 @@ def test_extra_root(scene):
     found = compare(scene, extra + plain(scene, 2, lambda n: (",bus=pcie.0", ",bus=r1")[n]))
     if not any(bus > 64 for bus, _, _ in found):
         raise vms.Failure("nothing was found behind the extra root bus")
+
+
+def test_wrong_ecam(scene):
+    """An MCFG that points at nothing, at RAM, or is too short: the ports still lead to everything."""
+    for base, length in ((0xd0000000, 24), (0x100000, 24), (0xd0000000, 20)):
+        path = os.path.join(scene.folder, "mcfg")
+        with open(path, "wb") as file:
+            file.write(struct.pack("<QQHBBI", 0, base, 0, 0, 255, 0)[:length])
+        found = compare(scene, ["-acpitable", f"sig=MCFG,data={path}"] + behind_bridges(scene),
+                        machine="pc")
+        if len(found) < 8:
+            raise vms.Failure(f"only {sorted(found)} were found")
+        warned = "where it isn't; using ports" in scene.guests[-1].output()
+        if length == 24 and not warned:
+            raise vms.Failure("nothing was said of an ECAM that isn't there")
 
 
 def test_high_windows(scene):
