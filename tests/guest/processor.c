@@ -36,6 +36,19 @@ static void count_up(void *arg)
 	(*(volatile unsigned *)arg)++;
 }
 
+/*
+ * Sleeps until the count is there, or so long that it won't come. A deadline that passes on a busy
+ * host before its timer is armed is no reason to sleep; its interrupt comes a moment later.
+ */
+static bool wait_for(const unsigned *count, unsigned wanted)
+{
+	uint64_t end = clock_now_ns() + 10000 * MS;
+
+	while (*(const volatile unsigned *)count < wanted && clock_now_ns() < end)
+		clock_sleep_until(clock_now_ns() + MS / 10);
+	return *(const volatile unsigned *)count == wanted;
+}
+
 /* Takes vectors until it has this one, and gives the others back. */
 static int take_vector(int wanted, void (*handler)(void *), void *arg, unsigned flags)
 {
@@ -112,8 +125,7 @@ static void check_strays(void)
 
 	/* None of them may have left the APIC thinking that something is in service. */
 	timer_start(&timer, clock_now_ns() + MS);
-	clock_sleep_until(clock_now_ns() + 3 * MS);
-	CHECK(fired == 1);
+	CHECK(wait_for(&fired, 1));
 }
 
 static void spoil(void *arg)
@@ -178,8 +190,8 @@ static void check_one_shots(void)
 
 		timer_start(&shot.timer, deadline);
 		clock_sleep_until(deadline);
-		while (shot.fired == i)
-			clock_sleep_until(clock_now_ns() + 10000);
+		if (!wait_for(&shot.fired, i + 1))
+			break;
 		early += shot.fired_ns < deadline;
 	}
 	CHECK(shot.fired == count);
@@ -189,19 +201,21 @@ static void check_one_shots(void)
 
 static void check_several(void)
 {
-	static const uint64_t after_ms[] = { 9, 3, 7, 1, 5, 3, 30 };
+	static const uint64_t after_ms[] = { 9, 3, 7, 1, 5, 3, 3600000 };
 	static const unsigned order[] = { 5, 1, 4, 0, 3, 2, 0 };
 	struct shot all[7] = { 0 };
 	uint64_t now = clock_now_ns(), flags;
 
 	shots = 0;
+	flags = irq_save(); /* all of them before the first fires, however slow the host is */
 	for (unsigned i = 0; i < 7; i++) {
 		all[i].timer = (struct timer){ .fire = note_shot, .arg = &all[i] };
 		timer_start(&all[i].timer, now + after_ms[i] * MS);
 	}
+	irq_restore(flags);
 	CHECK(timer_stop(&all[6].timer));
 	CHECK(!timer_stop(&all[6].timer));
-	clock_sleep_until(now + 40 * MS);
+	CHECK(wait_for(&shots, 6));
 	for (unsigned i = 0; i < 6; i++) {
 		CHECK(all[i].fired == 1 && all[i].order == order[i]);
 		CHECK(all[i].fired_ns >= now + after_ms[i] * MS);
@@ -218,8 +232,7 @@ static void check_several(void)
 	clock_sleep_until(now + 5 * MS);
 	CHECK(all[0].fired == 1);
 	timer_start(&all[0].timer, now + 6 * MS);
-	clock_sleep_until(now + 7 * MS);
-	CHECK(all[0].fired == 2);
+	CHECK(wait_for(&all[0].fired, 2));
 }
 
 static struct timer storm;
@@ -264,7 +277,7 @@ static void check_clock(void)
 	CHECK(ppm > 0 && ppm < 100000);
 	CHECK(clock_error_ppm() <= ppm);
 	span = clock_ticks_to_ns(ticks);
-	CHECK(span >= 150 * MS && span < 60000 * MS);
+	CHECK(span >= 149 * MS && span < 60000 * MS); /* the slope was another for a while */
 	CHECK(clock_ticks_to_ns(0) == 0);
 
 	/* Sleeps end late, never early; one that is over needs no interrupt. */
