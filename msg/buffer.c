@@ -223,16 +223,9 @@ static void flight_end(struct msg_channel *channel)
 
 void buffer_reap(struct msg_channel *channel)
 {
-	uint32_t seen;
-
-	if (!channel->region->error && !channel->error && channel->opened) {
-		seen = region_load_acquire32(&channel->theirs->released);
-		if (!ring_update_released(&channel->tx, seen)) {
-			channel_fault(channel, "impossible released position",
-				&channel->theirs->released, seen);
-			return;
-		}
-	}
+	if (!channel->region->error && !channel->error && channel->opened &&
+		!channel_update_released(channel))
+		return;
 	while (channel->flights && (int32_t)(channel->tx.released - channel->flights->end) >= 0)
 		flight_end(channel);
 }
@@ -291,12 +284,9 @@ void msg_buffer_free(struct msg_buffer *buffer)
 static bool flight_landed(void *arg)
 {
 	struct msg_channel *channel = arg;
-	uint32_t seen;
-
-	if (channel->send_error || !channel->flights)
+	if (channel->send_error || !channel->flights || !channel_update_released(channel))
 		return true;
-	seen = region_load_acquire32(&channel->theirs->released);
-	return (int32_t)(seen - channel->flights->end) >= 0;
+	return (int32_t)(channel->tx.released - channel->flights->end) >= 0;
 }
 
 int64_t buffer_send_copy(struct msg_channel *channel, const void *data, size_t len,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // One attachment to one region: joining, leaving, what happened, and figures.
-#include "msg/internal.h"
+#include "msg/transfer.h"
 
 static void region_free(struct msg_region *region)
 {
@@ -350,8 +350,8 @@ static bool next_unreleased(const struct msg_channel *channel, uint32_t *positio
 
 static void see_released(struct msg_channel *channel)
 {
-	if (!channel->region->error && channel->opened)
-		ring_update_released(&channel->tx, region_load_acquire32(&channel->theirs->released));
+	if (!channel->region->error && !channel->error && channel->opened)
+		channel_update_released(channel);
 }
 
 void msg_stats(struct msg_channel *channel, struct msg_stats *stats)

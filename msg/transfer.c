@@ -67,11 +67,18 @@ void channel_publish(struct msg_channel *channel, uint64_t messages, uint64_t by
 		channel_check(channel);
 }
 
-static bool update_released(struct msg_channel *channel)
+bool channel_update_released(struct msg_channel *channel)
 {
-	// Pairs with the release in ring_give_back: the receiver has read what it gave back.
-	uint32_t seen = region_load_acquire32(&channel->theirs->released);
+	uint32_t seen;
 
+	// A connecting side doesn't know our ring yet, so its word means nothing.
+	if (STATUS_STATE(channel->their_status) == CHANNEL_CONNECT) {
+		channel_check(channel);
+		if (STATUS_STATE(channel->their_status) != CHANNEL_OPEN)
+			return true;
+	}
+	// Pairs with the release in ring_give_back: the receiver has read what it gave back.
+	seen = region_load_acquire32(&channel->theirs->released);
 	if (ring_update_released(&channel->tx, seen))
 		return true;
 	channel_fault(channel, "impossible released position", &channel->theirs->released, seen);
@@ -84,7 +91,7 @@ bool channel_writable(struct msg_channel *channel)
 		return true;
 	if (ring_fits(&channel->tx, channel->blocked_len))
 		return true;
-	return !update_released(channel) || ring_fits(&channel->tx, channel->blocked_len);
+	return !channel_update_released(channel) || ring_fits(&channel->tx, channel->blocked_len);
 }
 
 static bool room_condition(void *arg)
@@ -96,18 +103,20 @@ int channel_make_room(struct msg_channel *channel, uint32_t len, uint64_t deadli
 {
 	int err;
 
-	if (!update_released(channel))
+	if (!channel_update_released(channel))
 		return channel->send_error;
 	if (ring_fits(&channel->tx, len))
 		return 0;
 	region_store64(&channel->mine->full_waits, ++channel->full_waits);
 	channel->blocked_len = len;
+	// Where only what we reserved ourselves is in the way, nobody can make room.
+	if (channel->tx.released == channel->tx.published)
+		return -EAGAIN;
 	if (!deadline) {
 		channel_empty(channel);
 		return channel->send_error ? channel->send_error :
 		       channel_writable(channel) ? channel->send_error : -EAGAIN;
 	}
-	// What is reserved but not published can't be given back: waiting for it would be for ever.
 	region_store32(&channel->mine->want, 1);
 	err = wait_for(channel->region->context, room_condition, channel, deadline);
 	if (!channel->region->error)
@@ -166,7 +175,7 @@ int msg_send_batch(struct msg_channel *channel, const struct msg_span *messages,
 		uint32_t len = (uint32_t)messages[i].len;
 
 		if (!ring_fits(&channel->tx, len) &&
-			(!update_released(channel) || !ring_fits(&channel->tx, len)))
+			(!channel_update_released(channel) || !ring_fits(&channel->tx, len)))
 			break;
 		region_copy_in(channel->region->context->ops->copy_in,
 			ring_reserve(&channel->tx, len, RING_MESSAGE), messages[i].data, len);

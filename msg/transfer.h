@@ -14,6 +14,9 @@ int channel_make_room(struct msg_channel *channel, uint32_t len, uint64_t deadli
 /* The next record's header, found possible; 0: none there. A fault ends the channel. */
 uint64_t channel_poll(struct msg_channel *channel);
 
+/* Looks how far the receiver has released. False: impossible, the channel was ended. */
+bool channel_update_released(struct msg_channel *channel);
+
 /* Nothing was there: looks around now and then. -EAGAIN, or why nothing will come. */
 int channel_empty(struct msg_channel *channel);
 

@@ -28,6 +28,13 @@ void test_fail(const char *file, int line, const char *what, int64_t result)
 	_exit(1);
 }
 
+int64_t test_ok(const char *file, int line, const char *what, int64_t result)
+{
+	if (result < 0)
+		test_fail(file, line, what, result);
+	return result;
+}
+
 void test_differ(const char *file, int line, const char *a, const char *b, int64_t va, int64_t vb)
 {
 	fprintf(stderr, "%s: %s:%d: %s is %lld, %s is %lld\n", current, file, line, a, (long long)va,
@@ -107,10 +114,11 @@ int test_main(int argc, char **argv, const struct test_case *cases, size_t count
 const char *test_region(uint64_t size)
 {
 	static unsigned number;
-	char *path = malloc(128);
+	static char paths[256][128];
+	char *path = paths[number % 256];
 	int fd;
 
-	snprintf(path, 128, "%s/region-%d-%u", folder, getpid(), number++);
+	snprintf(path, sizeof(paths[0]), "%s/region-%d-%u", folder, getpid(), number++);
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	CHECK(fd >= 0);
 	CHECK(!ftruncate(fd, (off_t)size));

@@ -23,13 +23,7 @@
 	} while (0)
 
 /* The expression must not be negative; its value. */
-#define OK(expression) \
-	({ \
-		int64_t ok_ = (expression); \
-		if (ok_ < 0) \
-			test_fail(__FILE__, __LINE__, #expression, ok_); \
-		ok_; \
-	})
+#define OK(expression) test_ok(__FILE__, __LINE__, #expression, (expression))
 
 #define EQUAL(a, b) \
 	do { \
@@ -49,6 +43,7 @@ int test_main(int argc, char **argv, const struct test_case *cases, size_t count
 
 void test_fail(const char *file, int line, const char *what, int64_t result)
 	__attribute__((noreturn));
+int64_t test_ok(const char *file, int line, const char *what, int64_t result);
 void test_differ(const char *file, int line, const char *a, const char *b, int64_t va, int64_t vb)
 	__attribute__((noreturn));
 
