@@ -80,7 +80,8 @@ static void test_each_vector(unsigned int index, struct ivshmem *device, struct 
 
 		ring_self(device, n);
 		if (!interrupt_comes(device, n, before)) {
-			verdict(result, index, false, "doorbell to itself, vector %u: no interrupt", n);
+			verdict(result, index, false, "doorbell to itself, vector %u: no interrupt (does "
+				"the server give that many?)", n);
 			return;
 		}
 		if (interrupts_of_others(device, n) != others) {

@@ -139,15 +139,17 @@ static int device_prepare(struct ivshmem *device)
 	error = pci_enable(device->pci, PCI_MEMORY | PCI_BUS_MASTER);
 	if (error)
 		return error;
-	device->registers = pci_map_bar(device->pci, IVSHMEM_BAR_REGISTERS, PCI_MAP_UNCACHED);
-	device->region = (void *)pci_map_bar(device->pci, IVSHMEM_BAR_REGION, PCI_MAP_WRITE_BACK);
-	if (!device->registers || !device->region) {
-		log_error("ivshmem: %s: a region of %llu MiB at 0x%llx can't be mapped: this CPU has %u "
-			  "physical address bits", device->pci->name,
-			  (unsigned long long)(region->size >> 20), (unsigned long long)region->base,
-			  cpu_physical_bits());
+	if ((region->base + region->size - 1) >> cpu_physical_bits()) {
+		log_error("ivshmem: %s: the region, %llu MiB at 0x%llx, lies beyond the %u physical address "
+			  "bits of this CPU: give QEMU -cpu with more phys-bits, or a smaller region",
+			  device->pci->name, (unsigned long long)(region->size >> 20),
+			  (unsigned long long)region->base, cpu_physical_bits());
 		return -ENOMEM;
 	}
+	device->registers = pci_map_bar(device->pci, IVSHMEM_BAR_REGISTERS, PCI_MAP_UNCACHED);
+	device->region = (void *)pci_map_bar(device->pci, IVSHMEM_BAR_REGION, PCI_MAP_WRITE_BACK);
+	if (!device->registers || !device->region)
+		return -ENOMEM; /* mm has said why */
 	device->size = region->size;
 	memory_type_settle(device, region);
 	return vectors_prepare(device);

@@ -109,6 +109,16 @@ def test_beyond_physical_width(scene):
     guest = scene.guest("inspect", "", scene.plain(scene.region(1 << 37)), bios="qboot.rom",
                         cpu="qemu64,phys-bits=36")
     guest.end(1, ("warn .*pci: .*: BAR 2 .* finds no room", r"BAR 2 \(\d+ bytes\) has no address$"))
+    guest = scene.guest("inspect", "", scene.plain(scene.region(1 << 37)), cpu="qemu64,phys-bits=36")
+    guest.end(1, ("error .*: the region, 131072 MiB at 0x[0-9a-f]+, lies beyond the 36 physical address "
+                  "bits of this CPU",), (r"error[^\0]*\n.*error",))
+
+
+def test_dead_vectors(scene):
+    """More vectors than the server gives: those are dead, and inspect's test says which and fails."""
+    guest = scene.guest("inspect", "", scene.doorbell(scene.server("1M", 4), 16))
+    guest.end(1, ("^FAIL ivshmem 0: doorbell to itself, vector 4: no interrupt",
+                  r"^inspect: \d+ passed, [1-9]\d* failed$"), ())
 
 
 if __name__ == "__main__":
