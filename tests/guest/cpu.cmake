@@ -34,3 +34,6 @@ endfunction()
 isthmus_clock_test(hpet 6 HPET --machine q35)
 isthmus_clock_test(pm-timer 6 "PM timer" --machine pc,hpet=off)
 isthmus_clock_test(apic-timer 6 "APIC timer" --machine microvm,acpi=on,pcie=on)
+
+isthmus_add_test(NAME log-lines AREA boot COMMAND ${ISTHMUS_PYTHON} -B
+	"${CMAKE_CURRENT_SOURCE_DIR}/log_lines.py" q35)

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // processor: vectors, stray and spurious interrupts, FPU state, timers and the clock, from inside.
+// processor lines: logs and prints from main and from a handler at once; log_lines.py looks at the lines.
 // processor clock: answers each byte on the serial port with its clock, for clock.py to compare.
 #include <errno.h>
 #include <isthmus/clock.h>
+#include <isthmus/log.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -46,7 +48,7 @@ static bool wait_for(const unsigned *count, unsigned wanted)
 
 	while (*(const volatile unsigned *)count < wanted && clock_now_ns() < end)
 		clock_sleep_until(clock_now_ns() + MS / 10);
-	return *(const volatile unsigned *)count == wanted;
+	return *(const volatile unsigned *)count >= wanted;
 }
 
 /* Takes vectors until it has this one, and gives the others back. */
@@ -309,8 +311,37 @@ static int answer(void)
 	return 0;
 }
 
+#define LINES 400
+
+static struct timer line_timer;
+static unsigned handler_lines;
+
+static void log_from_handler(void *arg)
+{
+	(void)arg;
+	log_warn("handler line %u, which must not fall into another one", handler_lines++);
+	timer_start(&line_timer, clock_now_ns() + 20000 + handler_lines * 7919 % 90000);
+}
+
+/* A handler's lines at all moments of main's. */
+static int log_lines(void)
+{
+	line_timer.fire = log_from_handler;
+	timer_start(&line_timer, 0);
+	for (unsigned i = 0; i < LINES; i++) {
+		log_info("main line %u, which no handler's line may split anywhere", i);
+		printf("printed line %u, which no handler's line may split anywhere\n", i);
+	}
+	wait_for(&handler_lines, LINES / 2);
+	timer_stop(&line_timer);
+	printf("handler wrote %u\n", handler_lines);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "lines") == 0)
+		return log_lines();
 	if (argc > 1 && strcmp(argv[1], "clock") == 0)
 		return answer();
 	check_vectors();
