@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include "boot/boot_info.h"
+#include "boot/copy.h"
 #include "boot/devices.h"
 #include "boot/modules.h"
 #include "boot/options.h"
@@ -19,6 +20,7 @@
 #include "mm/mm.h"
 #include "platform/acpi.h"
 #include "platform/console.h"
+#include "platform/framebuffer.h"
 #include "platform/power.h"
 
 #define APIC_SIZE 0x1000
@@ -31,6 +33,17 @@ extern const struct cpu_symbol image_symbols[];
 extern const char image_symbol_names[];
 
 int main(int argc, char **argv);
+
+/* A screen stands in where there is no serial port. */
+static void start_console(const struct boot_info *info)
+{
+	const struct boot_framebuffer *f = &info->framebuffer;
+	const struct framebuffer mode = { f->base, f->width, f->height, f->pitch, f->bits_per_pixel };
+
+	if (console_init())
+		return;
+	framebuffer_init(&mode, (void *)boot_low_memory(f->base, (uint64_t)f->pitch * f->height));
+}
 
 static void start_log(void)
 {
@@ -135,11 +148,12 @@ void boot_main(struct boot_info *info)
 {
 	struct boot_arguments arguments;
 
-	console_init();
+	start_console(info);
 	start_log();
 	start_cpu();
 	arguments = boot_take_options(info->command_line, info->command_line_lost);
 	take_memory(info);
+	framebuffer_map();
 	acpi_init(info->rsdp);
 	start_apic();
 	start_clock();

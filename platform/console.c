@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include "cpu/io.h"
 #include "cpu/lock.h"
+#include "platform/framebuffer.h"
 
 #define UART_PORT		0x3f8
 #define UART_REG_DATA		0
@@ -41,12 +42,12 @@ static void uart_write(unsigned reg, uint8_t value)
 	port_out8((uint16_t)(UART_PORT + reg), value);
 }
 
-void console_init(void)
+bool console_init(void)
 {
 	uart_write(UART_REG_SCRATCH, 0x5a);
 	present = uart_read(UART_REG_SCRATCH) == 0x5a;
 	if (!present)
-		return;
+		return false;
 	uart_write(UART_REG_IER, 0);
 	uart_write(UART_REG_LCR, UART_LCR_DLAB);
 	uart_write(UART_REG_DATA, 1);	/* 115200 / 1, low half */
@@ -61,6 +62,7 @@ void console_init(void)
 	uart_write(UART_REG_MCR, UART_MCR_DTR_RTS);
 	if ((uart_read(UART_REG_IIR) & UART_IIR_FIFOS) == UART_IIR_FIFOS)
 		burst = FIFO_SIZE;
+	return true;
 }
 
 /* Waits until the UART takes bytes; once it has been stuck, looks only once. */
@@ -101,7 +103,7 @@ static size_t piece_length(const char *text, size_t length)
 
 void console_write(const char *text, size_t length)
 {
-	if (!present)
+	if (!present && !framebuffer_present())
 		return;
 	while (length) {
 		size_t n = piece_length(text, length);
@@ -109,7 +111,10 @@ void console_write(const char *text, size_t length)
 		/* Written without the lock if it can't be had: a panic must come out. */
 		uint64_t flags = cpu_lock_try(&lock, LOCK_TRIES, &taken);
 
-		write_piece(text, n);
+		if (present)
+			write_piece(text, n);
+		else
+			framebuffer_write(text, n);
 		if (taken)
 			cpu_lock_release(&lock, flags);
 		else

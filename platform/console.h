@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The serial console: the first 16550 UART at port 0x3f8, polled. Where there is none, output goes
- * nowhere and input is silent. Interrupt-safe. Source: National Semiconductor PC16550D data sheet.
+ * The serial console: the first 16550 UART at port 0x3f8, polled. Where there is none, output goes to
+ * the framebuffer if framebuffer_init() was given one, else nowhere, and input is silent.
+ * Interrupt-safe. Source: National Semiconductor PC16550D data sheet.
  */
 #ifndef PLATFORM_CONSOLE_H
 #define PLATFORM_CONSOLE_H
@@ -9,8 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Finds and sets up the UART (115200 8n1, FIFOs). Needs no memory and no clock. */
-void console_init(void);
+/* Finds and sets up the UART (115200 8n1, FIFOs); false: none. Needs no memory and no clock. */
+bool console_init(void);
 
 /*
  * Writes the bytes as they are. Lines of up to 512 bytes are not torn by handlers that write too.
