@@ -28,10 +28,8 @@ target_include_directories(isthmus_guest_flags INTERFACE
 
 set(ISTHMUS_LINKER_SCRIPT "${ISTHMUS_ROOT}/linker/guest.ld")
 # -u: ours come first, before newlib's own abort() and assert(), which bring a printf along.
-# max-page-size: the script parts the segments by pages itself; a page of file is never mapped, only
-# copied, so that padding in the file would be for nothing.
 set(ISTHMUS_GUEST_LINK -nostdlib -static -no-pie -Wl,-u,abort -Wl,-u,__assert_func
-	-Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=64 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
+	-Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
 	"-Wl,-T,${ISTHMUS_LINKER_SCRIPT}")
 set_property(GLOBAL PROPERTY ISTHMUS_GUEST_ROOMS "")
 

@@ -6,12 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-extern const uint8_t image_base[];	/* MM_IMAGE_BASE: text, read-execute */
+/* Each of the three parts lies on pages of its own; the last two begin somewhere in their first. */
+extern const uint8_t image_base[];	/* MM_IMAGE_BASE: headers and text, read-execute */
 extern const uint8_t image_text_end[];
 extern const uint8_t image_rodata[];	/* read-only; the symbol table is its last part */
 extern const uint8_t image_rodata_end[];
 extern uint8_t image_data[];		/* read-write: data, bss, stacks */
-extern uint8_t image_end[];
+extern uint8_t image_end[];		/* page-aligned */
 
 /* Functions to be called before main(): __attribute__((constructor)), in order of priority. */
 extern void (*const image_init_array[])(void);

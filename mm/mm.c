@@ -30,7 +30,7 @@ static uint64_t page_up(uint64_t at)
 static void map_image_part(const uint8_t *from, const uint8_t *to, uint64_t image_phys,
 	uint64_t flags)
 {
-	uint64_t virt = (uint64_t)from;
+	uint64_t virt = page_down((uint64_t)from);
 
 	if (!tables_map(virt, image_phys + (virt - (uint64_t)image_base),
 		page_up((uint64_t)to) - virt, flags))
