@@ -141,11 +141,21 @@ void channels_check_slot(struct msg_region *region, uint32_t slot)
 			channel_check(region->channel[i]);
 }
 
+static uint32_t free_block(const struct msg_region *region)
+{
+	uint32_t i;
+
+	for (i = 0; i < region->geo.channels && region->channel[i]; i++)
+		;
+	return i;
+}
+
 // Takes a control block and a ring; nothing is visible yet.
 static int channel_create(struct msg_region *region, const struct msg_channel_options *options,
 	struct msg_channel **result)
 {
 	uint32_t size = options && options->ring ? options->ring : region->geo.default_ring, i;
+	bool adapt = !options || !options->ring;
 	struct msg_channel *channel;
 	uint32_t rounded = RING_MIN;
 	int err;
@@ -154,8 +164,12 @@ static int channel_create(struct msg_region *region, const struct msg_channel_op
 		return -EINVAL;
 	while (rounded < size)
 		rounded *= 2;
-	for (i = 0; i < region->geo.channels && region->channel[i]; i++)
-		;
+	i = free_block(region);
+	if (i == region->geo.channels) {
+		// Closed ones whose other side has let go by now come back.
+		presence_scan(region);
+		i = free_block(region);
+	}
 	if (i == region->geo.channels)
 		return -ENOSPC;
 	channel = context_alloc(region->context, sizeof(*channel));
@@ -165,6 +179,12 @@ static int channel_create(struct msg_region *region, const struct msg_channel_op
 	channel->index = i;
 	channel->mine = slot_channel(region, region->index, i);
 	err = land_claim(region, ring_footprint(rounded), &channel->deed, &channel->ring_offset);
+	// Who didn't ask for a size takes what there is.
+	while (err == -ENOSPC && adapt && rounded > RING_MIN) {
+		rounded /= 2;
+		err = land_claim(region, ring_footprint(rounded), &channel->deed,
+			&channel->ring_offset);
+	}
 	if (err) {
 		context_free(region->context, channel);
 		return err == -EMSGSIZE ? -ENOSPC : err;

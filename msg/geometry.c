@@ -24,11 +24,12 @@ static uint32_t default_slots(uint64_t size)
 	return slots;
 }
 
-static uint32_t default_ring(uint64_t land)
+// So that every slot can have two or three channels at least.
+static uint32_t default_ring(uint64_t land, uint32_t slots)
 {
 	uint32_t ring = 1024;
 
-	while (ring < 256 * 1024 && ring * 2 <= land / 64)
+	while (ring < 256 * 1024 && ring * 2 <= land / slots / 4)
 		ring *= 2;
 	return ring;
 }
@@ -56,7 +57,7 @@ int geometry_choose(struct geometry *g, uint64_t size, const struct msg_options 
 	g->land_size = (scratch_offset(size) - g->land_offset) / g->grain * g->grain;
 	if (g->land_size / g->grain > DEED_MASK)
 		g->land_size = (uint64_t)DEED_MASK * g->grain;
-	g->default_ring = default_ring(g->land_size);
+	g->default_ring = default_ring(g->land_size, g->slots);
 	g->death_ns = options && options->death_ns ? options->death_ns : 1000 * NS_PER_MS;
 	if (g->death_ns < 10 * NS_PER_MS || g->death_ns > 3600000 * NS_PER_MS)
 		return -EINVAL;

@@ -144,8 +144,9 @@ void msg_region_describe(struct msg_region *region, struct msg_region_info *info
 
 struct msg_channel_options {
 	uint32_t ring;     /* bytes of this side's sending ring, rounded up to a power of two between
-			    * 1 KiB and 64 MiB; 0: by the region's size. Messages up to half of it
-			    * travel in the ring, larger ones through a buffer. */
+			    * 1 KiB and 64 MiB; 0: by the region's size, smaller where memory is
+			    * short. Messages up to half of it travel in the ring, larger ones
+			    * through a buffer. */
 	uint32_t start;    /* first position of the sending ring, rounded down to 64; for tests of the
 			    * wrap at 2^32 */
 };
