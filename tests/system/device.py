@@ -11,7 +11,10 @@ ALL_PASSED = r"^inspect: \d+ passed, 0 failed$"
 
 def inspect(scene, devices, append="", status=0, expect=(), **options):
     guest = scene.guest("inspect", append, devices, **options)
-    guest.end(status, (ALL_PASSED,) + tuple(expect) if not status else expect)
+    if status:
+        guest.end(status, expect, ())
+    else:
+        guest.end(0, (ALL_PASSED,) + tuple(expect))
     return guest
 
 
@@ -93,6 +96,15 @@ def test_sizes(scene):
             ("pc", "qboot.rom", 4096, "region: 4 KiB at 0xc00"),
             ("microvm,acpi=on,pcie=on", None, 1 << 30, "region: 1 GiB at 0xc000000000")):
         inspect(scene, scene.plain(scene.region(size)), expect=(where,), machine=machine, bios=bios)
+
+
+def test_too_small(scene):
+    """2 KiB: less than a page of a file can be, but QEMU makes such a region of plain RAM."""
+    devices = ["-object", "memory-backend-ram,id=iv0,share=on,size=2048",
+               "-device", "ivshmem-plain,memdev=iv0"]
+    inspect(scene, devices, status=1, expect=(r"^FAIL ivshmem 0: the region has 2048 bytes, less",))
+    scene.guest("pingpong", "", devices).end(
+        1, ("^pingpong: the region has 2048 bytes; at least 4096 are needed$",), ())
 
 
 def test_not_there(scene):

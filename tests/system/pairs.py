@@ -4,6 +4,7 @@
 import os
 import re
 import signal
+import socket
 import struct
 import time
 
@@ -53,6 +54,11 @@ def wait_balls(server, guests, count=100, seconds=vms.PATIENCE):
             return
         time.sleep(0.01)
     raise vms.Failure("the game did not begin")
+
+
+def say(client, number, *fds):
+    """One message of the server's protocol: eight bytes and at most one file."""
+    socket.send_fds(client, [struct.pack("<q", number)], fds)
 
 
 def full_size(scene, machine):
@@ -175,6 +181,44 @@ def test_second_device(scene):
                         scene.plain(region, more=",addr=5") +
                         scene.doorbell(server, 4, "iv1", ",addr=6")) for _ in range(2)]
     check_pair(a, b, 500, 5000)
+
+
+def test_largest_ids(scene):
+    """Ids at the end of their 16 bits, which the project's server reaches only after 65535 guests."""
+    ids = (65535, 32768)
+    path = os.path.join(scene.folder, "socket")
+    shm = os.memfd_create("region")
+    os.truncate(shm, 1 << 16)
+    bells = {n: os.eventfd(0, os.EFD_NONBLOCK) for n in ids}
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        listener.settimeout(vms.PATIENCE)
+        devices = ["-chardev", f"socket,path={path},id=iv0",
+                   "-device", "ivshmem-doorbell,chardev=iv0,vectors=1"]
+        guests = [scene.guest("pingpong", SHORT, devices) for _ in ids]
+        clients = []
+        for n in ids:
+            client = listener.accept()[0]
+            # As in docs/server-protocol.md: the others hear of the newcomer before it hears of them.
+            for other, _ in clients:
+                say(other, n, bells[n])
+            say(client, 0)
+            say(client, n)
+            say(client, -1, shm)
+            for _, m in clients:
+                say(client, m, bells[m])
+            say(client, n, bells[n])
+            clients.append((client, n))
+        check_pair(*guests, 500, 5000)
+    text = guests[0].output() + guests[1].output()
+    for n in ids:
+        if f"doorbell, id {n}," not in text or f"met partner {n};" not in text:
+            raise vms.Failure(f"id {n} doesn't show")
+        os.close(bells[n])
+    for client, _ in clients:
+        client.close()
+    os.close(shm)
 
 
 def test_vectors_differ(scene):
