@@ -21,6 +21,7 @@
 #include "receive.h"
 
 #define CONNECT_RETRY_NS 5000000 /* while the server's backlog is full */
+#define SETTLE_MS        20      /* of silence show that the server has sent all it had to */
 
 struct peer {
 	unsigned int count;
@@ -263,7 +264,23 @@ static int connect_until(
 	return 0;
 }
 
-/* Takes messages until all that was asked for is here. */
+/*
+ * How long to wait for more when what was asked for is here. A server gives all peers as many
+ * vectors, and the others' come first; alone, only its silence shows that it has sent all.
+ */
+static int64_t patience_ms(const struct ivshmem_client *client, int64_t left)
+{
+	unsigned int own = ivshmem_client_vectors(client);
+	int peer = ivshmem_client_next_peer(client, -1);
+
+	if (own == client->max_vectors)
+		return 0;
+	if (peer >= 0)
+		return own < ivshmem_client_peer_vectors(client, (unsigned int)peer) ? left : 0;
+	return left < SETTLE_MS ? left : SETTLE_MS;
+}
+
+/* Takes messages until all that was asked for is here, and a little longer for what follows it. */
 static int handshake_until(struct ivshmem_client *client, unsigned int min_vectors,
 	int64_t deadline, struct ivshmem_client_error *error)
 {
@@ -284,10 +301,14 @@ static int handshake_until(struct ivshmem_client *client, unsigned int min_vecto
 		if (left <= 0 && !enough)
 			return fail(error, client->path, -ETIMEDOUT, "it has not sent %s in time",
 				handshake_expects(&client->handshake));
-		if (enough && (got == 0 || left <= 0))
+		if (left <= 0)
 			return 0;
-		if (got == 0)
-			poll(&readable, 1, left > 60000 ? 60000 : (int)left);
+		if (got)
+			continue;
+		if (enough)
+			left = patience_ms(client, left);
+		if (poll(&readable, 1, left > 60000 ? 60000 : (int)left) == 0 && enough)
+			return 0;
 	}
 }
 

@@ -31,8 +31,10 @@ struct ivshmem_client_error {
 struct ivshmem_client_options {
 	/*
 	 * Own vectors that must have arrived before open returns. The protocol never says how
-	 * many there will be; those beyond it are taken as they come (IVSHMEM_CLIENT_OWN_VECTOR).
-	 * 0: return as soon as the region is there (a server may have been started with -n 0).
+	 * many there will be. Where peers are there already, open waits for as many as they have;
+	 * alone, until 20 ms pass without a message; later ones are reported as
+	 * IVSHMEM_CLIENT_OWN_VECTOR.
+	 * 0: none need come at all (a server may have been started with -n 0).
 	 */
 	unsigned int min_vectors;
 	/* Own and peers' vectors kept; further ones are closed. 0 means all, at most 256. */
@@ -57,10 +59,10 @@ struct ivshmem_client_event {
 };
 
 /*
- * Connects to the server's socket at @path and does the handshake: version, id, region, then
- * as many of the own vectors as options->min_vectors asks for, then whatever else can be read
- * without waiting. Peers that arrived on the way are in the table already and are not reported
- * again by ivshmem_client_next_event().
+ * Connects to the server's socket at @path and does the handshake: version, id, region, at least
+ * as many own vectors as options->min_vectors asks for, and what follows them at once. Peers that
+ * arrived on the way are in the table already and are not reported again by
+ * ivshmem_client_next_event().
  *
  * @options may be NULL: one own vector, all kept, 5 seconds.
  * Returns 0 and the client in *@client, to be given back with ivshmem_client_close(); or, with

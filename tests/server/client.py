@@ -181,7 +181,7 @@ class Library(Case):
                              f"id=0 size=1048576 sealed={sealed} vectors=4 region=1 fd=1")
             self.assertEqual(a.ask("peers"), "peers")
             self.assertEqual(a.ask("next"), "none")
-            b = self.probe(server.path, 4)
+            b = self.probe(server.path, 1)
             self.assertEqual(b.opened(), (0, ""))
             self.assertEqual(b.ask("peers"), "peers 0:4")
             self.assertEqual(a.event(), "joined 1 0")
@@ -235,6 +235,20 @@ class Library(Case):
         probe = self.probe(server.path, 256)
         self.assertEqual(probe.opened(), (0, ""))
         self.assertEqual(probe.ask("peers"), "peers " + " ".join(f"{c.id}:256" for c in peers))
+        probe.end()
+
+    def test_waits_for_as_many_vectors_as_its_peers_have(self):
+        fake = self.fake()
+        probe = self.probe(fake.path, 1)
+        fake.accept()
+        fake.greet(3, vectors=0)
+        for _ in range(4):
+            fake.send(1, fake.eventfd())
+        for _ in range(4):
+            time.sleep(0.1)
+            fake.send(3, fake.eventfd())
+        self.assertEqual(probe.opened(), (0, ""))
+        self.assertIn("vectors=4", probe.ask("state"))
         probe.end()
 
     def test_nobody_listens(self):
