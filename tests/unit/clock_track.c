@@ -7,7 +7,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 #include <cmocka.h>
 #include "cpu/clock_track.h"
 
@@ -104,9 +103,12 @@ static void never_backwards_whatever_comes(void **state)
 	}
 }
 
-/* An NMI, played by a signal, reads in the midst of changes and must see a whole line. */
+/*
+ * An NMI, played by the debugger's trap after every single instruction of the writer: each must
+ * see a whole line, the old or the new one.
+ */
 static struct clock_track shared;
-static volatile sig_atomic_t reads, torn;
+static volatile sig_atomic_t reads, torn, was_old, was_new;
 
 static void read_in_between(int signal_number)
 {
@@ -114,22 +116,31 @@ static void read_in_between(int signal_number)
 
 	(void)signal_number;
 	reads++;
-	torn += line.ns != 2 * line.ticks;
+	was_old += line.ticks == 1 && line.slope == 1;
+	was_new += line.ticks == 3 && line.slope == 3;
+	torn += line.ticks != line.slope;
+}
+
+static void set_trap_flag(bool on)
+{
+	if (on)
+		__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" : : : "memory", "cc");
+	else
+		__asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" : : : "memory", "cc");
 }
 
 static void readable_in_the_midst_of_changes(void **state)
 {
-	struct itimerval often = { { 0, 50 }, { 0, 50 } }, never = { { 0, 0 }, { 0, 0 } };
-
 	(void)state;
 	memset(&shared, 0, sizeof(shared));
-	signal(SIGALRM, read_in_between);
-	setitimer(ITIMER_REAL, &often, NULL);
-	for (uint64_t i = 1; reads < 2000 && i < 1ull << 34; i++)
-		clock_track_set_point(&shared, i, 2 * i);
-	setitimer(ITIMER_REAL, &never, NULL);
-	signal(SIGALRM, SIG_DFL);
-	assert_true(reads >= 2000);
+	clock_track_set_slope(&shared, 1, 1); /* the first and the last word, which two stores make */
+	signal(SIGTRAP, read_in_between);
+	set_trap_flag(true);
+	clock_track_set_slope(&shared, 3, 3);
+	set_trap_flag(false);
+	signal(SIGTRAP, SIG_DFL);
+	assert_true(was_old > 0 && was_new > 0);
+	assert_int_equal(was_old + was_new, reads);
 	assert_int_equal(torn, 0);
 }
 
