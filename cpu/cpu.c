@@ -12,7 +12,7 @@
 #include "cpu/percpu.h"
 #include "cpu/vectors.h"
 
-#define ENTRY_SIZE 16 /* entry.S: one stub */
+#define ENTRY_SIZE 8 /* entry.S: one stub */
 
 #define VECTOR_NMI 2
 #define VECTOR_DOUBLE_FAULT 8

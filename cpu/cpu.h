@@ -26,12 +26,6 @@ struct cpu_stack {
 	uintptr_t guard, bottom, top;
 };
 
-/* One entry of the table that linker/symbols.sh makes. */
-struct cpu_symbol {
-	uint32_t offset; /* of the function, from the image's base */
-	uint32_t name;   /* offset of its name in the names */
-};
-
 /* What a panic needs to know of the image to name functions. All of it must stay mapped. */
 struct cpu_image {
 	const char *name;
@@ -40,8 +34,8 @@ struct cpu_image {
 	uintptr_t rodata_end;  /* here, and writable data to */
 	uintptr_t end;         /* here */
 	uint64_t symbol_count; /* 0: no names */
-	const struct cpu_symbol *symbols;
-	const char *symbol_names;
+	const uint32_t *symbols;    /* their offsets from base, rising: linker/symbols.sh */
+	const char *symbol_names;   /* one after the other, in the same order */
 };
 
 struct cpu_config {

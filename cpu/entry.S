@@ -7,27 +7,39 @@
  */
 	.text
 
-	/* ENTRY_SIZE bytes each, so that cpu.c finds a vector's stub by multiplication. */
+	/*
+	 * ENTRY_SIZE bytes each, so that cpu.c finds a vector's stub by multiplication. They are in
+	 * every image, and so they are short: a vector less 128 is pushed in two bytes, and a missing
+	 * error code is made up for later.
+	 */
 	.globl cpu_entries
 	.balign 16
 cpu_entries:
 	vector = 0
 	.rept 256
-	.balign 16
+	.balign 8
+	pushq	$(vector - 128)
 	/* #DF #TS #NP #SS #GP #PF #AC #CP #VC #SX bring an error code (SDM volume 3, table 6-1). */
 	.if vector >= 32
-	pushq	$0
+	jmp	entry_without_error
 	.elseif !((1 << vector) & 0x60227d00)
-	pushq	$0
-	.endif
-	pushq	$vector
+	jmp	entry_without_error
+	.else
 	jmp	cpu_common_entry
+	.endif
 	vector = vector + 1
 	.endr
+
+	.type entry_without_error, @function
+entry_without_error:
+	pushq	(%rsp)			/* the vector moves down, a 0 takes its place */
+	movq	$0, 8(%rsp)
+	.size entry_without_error, . - entry_without_error
 
 	.globl	cpu_common_entry, cpu_common_entry_end
 	.type cpu_common_entry, @function
 cpu_common_entry:
+	subq	$-128, (%rsp)
 	pushq	%rax
 	pushq	%rbx
 	pushq	%rcx

@@ -164,19 +164,25 @@ const char *name_find_symbol(const struct cpu_image *image, uintptr_t address, s
 	uint64_t low = 0, high = image->symbol_count;
 	uintptr_t offset = address - image->base;
 
-	if (!name_is_code(image, address) || high == 0 || offset < image->symbols[0].offset)
+	if (!name_is_code(image, address) || high == 0 || offset < image->symbols[0])
 		return NULL;
-	/* symbols[low].offset <= offset, and < that of symbols[high]. */
+	/* symbols[low] <= offset < symbols[high] */
 	while (high - low > 1) {
 		uint64_t middle = low + (high - low) / 2;
 
-		if (image->symbols[middle].offset <= offset)
+		if (image->symbols[middle] <= offset)
 			low = middle;
 		else
 			high = middle;
 	}
-	*distance = offset - image->symbols[low].offset;
-	return image->symbol_names + image->symbols[low].name;
+	*distance = offset - image->symbols[low];
+	/* Names are not indexed: a panic has the time, and every image would have to carry the index. */
+	const char *name = image->symbol_names;
+
+	for (; low; low--)
+		while (*name++)
+			;
+	return name;
 }
 
 void name_code(char *text, size_t size, const struct cpu_image *image, uintptr_t address,

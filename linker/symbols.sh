@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # symbols.sh IMAGE-NAME ELF OUT: writes the assembly source of the image's own symbol table, with
-# which a panic names functions: the name of the image, then per function, sorted by address,
-# { u32 offset from image_base, u32 offset of its name }, then the names.
+# which a panic names functions: how many there are, their offsets from image_base (u32, rising),
+# their names in the same order, each ended by a NUL, and the name of the image.
 set -eu
 nm -n --defined-only "$2" | awk -v image="$1" '
-	BEGIN { n = offset = 0 }
+	BEGIN { n = 0 }
 	$3 == "image_base" { base = $1 }
 	$2 ~ /^[tTwW]$/ && $1 >= "ffffffff80000000" && $1 != last {
 		last = address[n] = $1
@@ -21,10 +21,8 @@ nm -n --defined-only "$2" | awk -v image="$1" '
 		print "\t.globl image_name, image_symbol_count, image_symbols, image_symbol_names"
 		print "\t.balign 8\nimage_symbol_count:\n\t.quad " n
 		print "image_symbols:"
-		for (i = 0; i < n; i++) {
-			printf "\t.long 0x%s - 0x%s, %d\n", address[i], base, offset
-			offset += length(name[i]) + 1
-		}
+		for (i = 0; i < n; i++)
+			print "\t.long 0x" address[i] " - 0x" base
 		print "image_symbol_names:"
 		for (i = 0; i < n; i++)
 			print "\t.asciz \"" name[i] "\""

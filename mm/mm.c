@@ -129,14 +129,7 @@ int mm_init(const struct mm_range *map, unsigned count, const struct mm_range *r
 	no_execute = (msr_read(MSR_REG_EFER) & MSR_EFER_NXE) ? PTE_NO_EXECUTE : 0;
 	tables_init(image_phys, cpu_has_huge_pages());
 	map_image(image_phys);
-
-	int error = map_all_ram(ranges, n);
-
-	/* Some firmware leaves the MTRRs off, and with them all memory uncached. */
-	if (!error && mm_force_write_back(image_phys, image_size))
-		log_warn("mm: RAM is %s, and this CPU's MTRRs can't be made to say otherwise",
-			mm_effective_type(image_phys, image_size));
-	return error;
+	return map_all_ram(ranges, n);
 }
 
 void mm_init_cpu(void)

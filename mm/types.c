@@ -20,8 +20,8 @@ static const uint32_t fixed_registers[MTRR_FIXED] = {
 };
 
 static bool has_pat;
-static bool changed;		/* the MTRRs are ours, as below */
-static struct mtrrs ours;
+static struct mtrrs ours;		/* what mm_force_write_back() made of the MTRRs */
+static void (*apply_changes)(void);	/* NULL: nothing; so that an image that never asks lacks it */
 
 static void read_mtrrs(struct mtrrs *m)
 {
@@ -47,8 +47,9 @@ static void read_mtrrs(struct mtrrs *m)
 }
 
 /* With caches off and empty around it, as SDM volume 3, 11.11.7.2 wants. */
-static void write_mtrrs(const struct mtrrs *m)
+static void write_mtrrs(void)
 {
+	const struct mtrrs *m = &ours;
 	uint64_t flags = irq_save(), cr0 = cpu_read_cr0(), cr4 = cpu_read_cr4();
 
 	cpu_write_cr0((cr0 | CPU_CR0_CD) & ~CPU_CR0_NW);
@@ -73,8 +74,14 @@ void types_init_cpu(void)
 	has_pat = cpuid(1, 0).edx & CPUID_1_EDX_PAT;
 	if (has_pat)
 		msr_write(MSR_REG_PAT, PAT_VALUE);
-	if (changed)
-		write_mtrrs(&ours);
+	/* Firmware that leaves the MTRRs off leaves all memory uncached, RAM too. */
+	if ((cpuid(1, 0).edx & CPUID_1_EDX_MTRR) &&
+	    !(msr_read(MSR_REG_MTRR_DEF_TYPE) & MTRR_DEF_ENABLE)) {
+		cpu_flush_caches();
+		msr_write(MSR_REG_MTRR_DEF_TYPE, MTRR_DEF_ENABLE | MTRR_WRITE_BACK);
+	}
+	if (apply_changes)
+		apply_changes();
 }
 
 bool types_has_write_combining(void)
@@ -119,8 +126,8 @@ int mm_force_write_back(uint64_t phys, uint64_t size)
 	if (error)
 		return error;
 	ours = m;
-	changed = true;
-	write_mtrrs(&m);
+	apply_changes = write_mtrrs;
+	write_mtrrs();
 	read_mtrrs(&m);
 	return mtrr_type(&m, phys, size) == MTRR_WRITE_BACK ? 0 : -ENOTSUP;
 }

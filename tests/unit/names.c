@@ -10,7 +10,7 @@
 
 #define BASE 0xffffffff80200000ul
 
-static const struct cpu_symbol symbols[] = { { 0x10, 0 }, { 0x20, 6 }, { 0x100, 13 } };
+static const uint32_t symbols[] = { 0x10, 0x20, 0x100 };
 
 static const struct cpu_image image = {
 	.name = "unit", .base = BASE, .text_end = BASE + 0x1000, .rodata_end = BASE + 0x2000,
