@@ -29,7 +29,7 @@
 /* The table that linker/symbols.sh makes. */
 extern const char image_name[];
 extern const uint64_t image_symbol_count;
-extern const struct cpu_symbol image_symbols[];
+extern const uint32_t image_symbols[];
 extern const char image_symbol_names[];
 
 int main(int argc, char **argv);
