@@ -13,7 +13,7 @@
 #define NS_PER_MS 1000000ull
 #define NS_PER_S 1000000000ull
 
-#define FIRST_SPAN_NS 600000 /* with the reads at both ends below the millisecond that boot gives */
+#define FIRST_SPAN_NS 400000 /* and the reads at both ends: below the millisecond that boot gives */
 #define TRIES_FIRST 20
 #define TRIES_LATER 20
 #define SPIN_MAX 1000000 /* reads of a source until its span must be over, come what may */
@@ -150,6 +150,7 @@ static void measure_first(void)
 
 void clock_calibrate(const struct clock_sources *sources)
 {
+	uint64_t begin = clock_ticks();
 	struct clock_source apic;
 	struct clock_sample apic_start = { 0, 0, 0 };
 	bool has_source = clock_source_find(sources, &source);
@@ -172,8 +173,9 @@ void clock_calibrate(const struct clock_sources *sources)
 		apic_timer_set_frequency(NS_PER_S);
 	else if (has_apic)
 		measure_apic(&apic, &apic_start);
-	log_debug("clock: TSC at %llu kHz by %s, within %u ppm",
-		  (unsigned long long)clock_frequency_hz() / 1000, source_name, clock_error_ppm());
+	log_debug("clock: TSC at %llu kHz by %s, within %u ppm, measured in %llu us",
+		  (unsigned long long)clock_frequency_hz() / 1000, source_name, clock_error_ppm(),
+		  (unsigned long long)clock_ticks_to_ns(clock_ticks() - begin) / 1000);
 }
 
 /* Measure again from the origin; believe it if it is a better value of the same speed. */
