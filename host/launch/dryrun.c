@@ -52,8 +52,16 @@ void dryrun_commands(const struct plan *p, const char *dir, struct text *out)
 	quote_shell(out, dir);
 	text_add_str(out, "\n");
 	add_servers(p, out, &pids);
-	for (size_t i = 0; i < p->n_guests; i++)
-		plan_image_command(p, i, out);
+	for (size_t i = 0; i < p->n_guests; i++) {
+		struct words argv = { 0 };
+
+		if (!p->guests[i].medium)
+			continue;
+		plan_image_command(p, i, &argv);
+		add_command(out, &argv);
+		text_add_str(out, "\n");
+		words_free(&argv);
+	}
 	for (size_t i = 0; i < p->n_guests; i++) {
 		struct words argv = { 0 };
 

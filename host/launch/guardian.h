@@ -17,7 +17,7 @@ struct guardian {
 	pid_t pid;
 	int pidfd; /* readable once the guardian has died, which it should not */
 	int socket;
-	char *dir; /* the private directory, mode 0700, flat; owned */
+	char *dir; /* the private directory, mode 0700; owned */
 };
 
 /*

@@ -27,19 +27,20 @@ static int open_log(struct screen *s, const char *dir, const char *name, const c
 	return fd;
 }
 
-bool part_init(struct part *p, struct screen *s, const char *name, bool server, size_t index,
-	       unsigned int colour, const char *log)
+bool part_init(struct part *p, struct screen *s, const char *name, enum part_role role,
+	       size_t index, unsigned int colour, const char *log)
 {
 	bool ok = true;
 
-	*p = (struct part){ .name = text_copy(name), .index = index, .server = server,
+	*p = (struct part){ .name = text_copy(name), .index = index, .role = role,
 			    .child = CHILD_NONE, .log_out = -1, .log_err = -1 };
-	stream_init(&p->out, s, p->name, server ? 1 : 0, '|', colour);
+	stream_init(&p->out, s, p->name, role == PART_GUEST ? 0 : 1,
+		    role == PART_GUEST ? '|' : '!', colour);
 	stream_init(&p->err, s, p->name, 1, '!', colour);
-	if (server) {
+	if (role == PART_SERVER) {
 		p->log_out = open_log(s, log, name, ".log", &ok);
 		p->log_err = p->log_out;
-	} else {
+	} else if (role == PART_GUEST) {
 		p->log_out = open_log(s, log, name, ".log", &ok);
 		p->log_err = open_log(s, log, name, ".qemu.log", &ok);
 	}

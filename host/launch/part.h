@@ -12,10 +12,16 @@
 #include "host/launch/outcome.h"
 #include "host/launch/screen.h"
 
+enum part_role {
+	PART_MAKER,		/* makes a guest's boot medium, and ends */
+	PART_SERVER,
+	PART_GUEST,
+};
+
 struct part {
 	char *name;
 	size_t index;			/* into the plan's regions or guests */
-	bool server;
+	enum part_role role;
 	bool started;
 	bool ended;			/* and reaped */
 	bool ended_by_us;
@@ -30,10 +36,10 @@ struct part {
 };
 
 /*
- * `log` is a directory or NULL. False, after a line on the screen, where a log can't be opened.
+ * `log` is a directory or NULL; a maker keeps none. False, after a line on the screen, where a log can't be opened.
  */
-bool part_init(struct part *p, struct screen *s, const char *name, bool server, size_t index,
-	       unsigned int colour, const char *log);
+bool part_init(struct part *p, struct screen *s, const char *name, enum part_role role,
+	       size_t index, unsigned int colour, const char *log);
 
 /* Take what there is on either pipe, up to a bound per call; closes a pipe at its end. */
 void part_read(struct part *p, struct screen *s, uint64_t now_ns);

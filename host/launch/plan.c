@@ -9,7 +9,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "host/image/image.h"
 #include "host/launch/accel.h"
 #include "host/launch/child.h"
 #include "host/launch/place.h"
@@ -312,23 +311,6 @@ bool plan_place(struct plan *p, const char *dir, bool anonymous, struct text *er
 	return true;
 }
 
-/* A CD or a disk has the guest's arguments in it; an .efi gets them from QEMU. */
-static bool make_medium(const struct plan_guest *g, struct text *error)
-{
-	char *stub = text_format("%s/boot/stub.efi", place_build());
-	const struct image_request request = {
-		.elf = g->kernel, .out = g->medium, .stub = stub,
-		.arguments = g->boot.kind == BOOT_UEFI ? NULL : g->append,
-	};
-	char why[IMAGE_ERROR_SIZE];
-	bool ok = image_write(&request, why);
-
-	if (!ok)
-		text_addf(error, "%s: %s", g->name, why);
-	free(stub);
-	return ok;
-}
-
 bool plan_create_files(struct plan *p, struct text *error)
 {
 	for (size_t i = 0; i < p->n_regions; i++) {
@@ -347,27 +329,23 @@ bool plan_create_files(struct plan *p, struct text *error)
 		}
 		close(fd);
 	}
-	for (size_t i = 0; i < p->n_guests; i++) {
-		if (p->guests[i].medium && !make_medium(&p->guests[i], error))
-			return false;
-	}
 	return true;
 }
 
-void plan_image_command(const struct plan *p, size_t guest, struct text *out)
+void plan_image_command(const struct plan *p, size_t guest, struct words *out)
 {
 	const struct plan_guest *g = &p->guests[guest];
 
-	if (!g->medium)
-		return;
-	quote_shell(out, place_build());
-	text_add_str(out, "/bin/isthmus image ");
-	quote_shell(out, g->kernel);
-	text_add_str(out, " -o ");
-	quote_shell(out, g->medium);
-	if (g->boot.kind != BOOT_UEFI)
-		text_addf(out, " -- %s", g->append);
-	text_add_str(out, "\n");
+	words_addf(out, "%s/bin/isthmus", place_build());
+	words_add(out, "image");
+	words_add(out, g->kernel);
+	words_add(out, "-o");
+	words_add(out, g->medium);
+	/* A CD or a disk has the guest's arguments in it; an .efi gets them from QEMU. */
+	if (g->boot.kind != BOOT_UEFI) {
+		words_add(out, "--");
+		split_words(g->append, strlen(g->append), out);
+	}
 }
 
 void plan_server_command(const struct plan *p, size_t region, struct words *out)

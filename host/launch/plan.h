@@ -63,8 +63,8 @@ bool plan_make(struct plan *p, const struct run_options *o, struct text *error);
 bool plan_place(struct plan *p, const char *dir, bool anonymous, struct text *error);
 bool plan_create_files(struct plan *p, struct text *error);
 
-/* The command that makes a guest's medium, for --dry-run; nothing where there is none to make. */
-void plan_image_command(const struct plan *p, size_t guest, struct text *out);
+/* The command that makes a guest's medium. Only where it has one. */
+void plan_image_command(const struct plan *p, size_t guest, struct words *out);
 
 void plan_server_command(const struct plan *p, size_t region, struct words *out);
 void plan_guest_command(const struct plan *p, size_t guest, struct words *out);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "host/launch/guardian.h"
+#include "host/launch/input.h"
 #include "host/launch/part.h"
 #include "host/launch/ready.h"
 
@@ -28,9 +29,8 @@ struct run {
 	struct plan *p;
 	struct screen screen;
 	struct guardian guardian;
-	struct part *parts;	/* the servers, then the guests */
+	struct part *parts;	/* makers, servers, guests */
 	size_t n_parts;
-	size_t n_servers;
 	int signals;
 	int status;		/* exit status; the first failure sets it */
 	bool decided;		/* the run is ending */
@@ -39,16 +39,13 @@ struct run {
 	bool quiet;		/* ended by the user: no summary */
 	uint64_t started_ns;
 	uint64_t told_ns;	/* when the servers were told to end */
-	struct part *input;	/* the guest that reads our stdin */
-	char pending[4096];	/* read from stdin, not yet taken */
-	size_t n_pending;
-	bool input_ended;
+	struct input input;	/* of the guest that reads our stdin */
 };
 
 static bool guests_all_ended(const struct run *r)
 {
-	for (size_t i = r->n_servers; i < r->n_parts; i++) {
-		if (r->parts[i].started && !r->parts[i].ended)
+	for (size_t i = 0; i < r->n_parts; i++) {
+		if (r->parts[i].role == PART_GUEST && r->parts[i].started && !r->parts[i].ended)
 			return false;
 	}
 	return r->guests_started || r->decided;
@@ -59,10 +56,12 @@ static void end_run(struct run *r)
 {
 	r->decided = true;
 	r->screen.give_up_ns = screen_now() + SCREEN_STOP_NS;
-	for (size_t i = r->n_servers; i < r->n_parts; i++) {
-		if (r->parts[i].started && !r->parts[i].ended) {
-			r->parts[i].ended_by_us = true;
-			child_kill(&r->parts[i].child, SIGKILL);
+	for (size_t i = 0; i < r->n_parts; i++) {
+		struct part *part = &r->parts[i];
+
+		if (part->role != PART_SERVER && part->started && !part->ended) {
+			part->ended_by_us = true;
+			child_kill(&part->child, SIGKILL);
 		}
 	}
 }
@@ -112,18 +111,19 @@ static bool make_parts(struct run *r)
 {
 	struct plan *p = r->p;
 	const char *log = p->o->log;
-	unsigned int colour = 0;
 	bool ok = true;
-	size_t n = 0;
 
 	if (log && mkdir(log, 0755) && errno != EEXIST) {
 		screen_say(&r->screen, "can't make the log directory %s: %s", log, strerror(errno));
 		return false;
 	}
-	for (size_t i = 0; i < p->n_regions; i++)
-		r->n_servers += p->regions[i].used && !p->regions[i].plain;
 	/* In one piece, since the screen points at the stream that has an open line. */
-	r->parts = text_grow(NULL, r->n_servers + p->n_guests, sizeof(*r->parts));
+	r->parts = text_grow(NULL, p->n_regions + 2 * p->n_guests, sizeof(*r->parts));
+	for (size_t i = 0; i < p->n_guests; i++) {
+		if (p->guests[i].medium)
+			ok &= part_init(&r->parts[r->n_parts++], &r->screen, p->guests[i].name,
+					PART_MAKER, i, (unsigned int)i, NULL);
+	}
 	for (size_t i = 0; i < p->n_regions; i++) {
 		char *name;
 
@@ -131,17 +131,18 @@ static bool make_parts(struct run *r)
 			continue;
 		/* With a dot, which no guest has in its name: a guest may be called server. */
 		name = text_format("server.%s", p->regions[i].name);
-		ok &= part_init(&r->parts[n], &r->screen, name, true, i, 7, log);
-		r->n_parts = ++n;
+		ok &= part_init(&r->parts[r->n_parts++], &r->screen, name, PART_SERVER, i, 7, log);
 		free(name);
 	}
 	/* Only guests set the width of the names: a server that works says nothing. */
 	r->screen.name_width = 0;
 	for (size_t i = 0; i < p->n_guests; i++) {
-		ok &= part_init(&r->parts[n], &r->screen, p->guests[i].name, false, i, colour++, log);
-		r->parts[n].firmware_talks = boot_firmware_talks(&p->guests[i].boot);
-		r->parts[n].firmware.refuses_in_silence = boot_refuses_in_silence(&p->guests[i].boot);
-		r->n_parts = ++n;
+		struct part *part = &r->parts[r->n_parts++];
+
+		ok &= part_init(part, &r->screen, p->guests[i].name, PART_GUEST, i, (unsigned int)i,
+				log);
+		part->firmware_talks = boot_firmware_talks(&p->guests[i].boot);
+		part->firmware.refuses_in_silence = boot_refuses_in_silence(&p->guests[i].boot);
 	}
 	return ok;
 }
@@ -160,13 +161,19 @@ static bool start_part(struct run *r, struct part *part, const struct words *arg
 	return true;
 }
 
-static void start_servers(struct run *r)
+static void start_makers_and_servers(struct run *r)
 {
-	for (size_t i = 0; i < r->n_servers && !r->decided; i++) {
+	for (size_t i = 0; i < r->n_parts && !r->decided; i++) {
+		struct part *part = &r->parts[i];
 		struct words argv = { 0 };
 
-		plan_server_command(r->p, r->parts[i].index, &argv);
-		start_part(r, &r->parts[i], &argv, NULL, 0, false);
+		if (part->role == PART_GUEST)
+			continue;
+		if (part->role == PART_MAKER)
+			plan_image_command(r->p, part->index, &argv);
+		else
+			plan_server_command(r->p, part->index, &argv);
+		start_part(r, part, &argv, NULL, 0, false);
 		words_free(&argv);
 	}
 }
@@ -191,7 +198,7 @@ static void start_guest(struct run *r, struct part *part)
 	}
 	plan_guest_command(r->p, part->index, &argv);
 	if (start_part(r, part, &argv, fds, n, g->wants_input) && g->wants_input)
-		r->input = part;
+		r->input.to = &part->child.in;
 	words_free(&argv);
 	if (g->wants_gdb && part->started) {
 		struct text t = { 0 };
@@ -202,27 +209,49 @@ static void start_guest(struct run *r, struct part *part)
 	}
 }
 
-/* Start the guests once every server listens; returns when to look again. */
+/* Start the guests once there is all that they need; returns when to look again. */
 static uint64_t start_guests(struct run *r, uint64_t now)
 {
+	bool made = true;
+
 	if (r->guests_started || r->decided)
 		return UINT64_MAX;
-	for (size_t i = 0; i < r->n_servers; i++) {
-		const char *path = r->p->regions[r->parts[i].index].path;
+	for (size_t i = 0; i < r->n_parts; i++) {
+		const struct part *part = &r->parts[i];
+		const char *path;
 
+		if (part->role == PART_MAKER)
+			made &= part->ended;
+		if (part->role != PART_SERVER)
+			continue;
+		path = r->p->regions[part->index].path;
 		if (ready_listening(path))
 			continue;
 		if (now - r->started_ns < SERVER_START_NS)
 			return now + SERVER_LOOK_NS;
-		screen_say(&r->screen, "%s did not listen on %s within %llu s", r->parts[i].name, path,
+		screen_say(&r->screen, "%s did not listen on %s within %llu s", part->name, path,
 			   SERVER_START_NS / (1000 * MS));
 		fail_run(r, EXIT_SERVER, false);
 		return UINT64_MAX;
 	}
-	for (size_t i = r->n_servers; i < r->n_parts && !r->decided; i++)
-		start_guest(r, &r->parts[i]);
+	if (!made)
+		return UINT64_MAX;
+	for (size_t i = 0; i < r->n_parts && !r->decided; i++) {
+		if (r->parts[i].role == PART_GUEST)
+			start_guest(r, &r->parts[i]);
+	}
 	r->guests_started = true;
 	return UINT64_MAX;
+}
+
+static void maker_ended(struct run *r, struct part *part)
+{
+	const struct child *c = &part->child;
+
+	if (part->ended_by_us || (c->end_code == CLD_EXITED && c->end_status == 0))
+		return;
+	screen_say(&r->screen, "%s: what it boots from could not be made", part->name);
+	fail_run(r, EXIT_TOOL, false);
 }
 
 static void server_ended(struct run *r, struct part *part)
@@ -254,10 +283,13 @@ static void reap_parts(struct run *r, uint64_t now)
 			continue;
 		part->ended = true;
 		part->ended_ns = now;
-		if (part->server) {
+		if (part->role != PART_GUEST) {
 			/* Its last words come before ours. */
 			part_read(part, &r->screen, now);
-			server_ended(r, part);
+			if (part->role == PART_SERVER)
+				server_ended(r, part);
+			else
+				maker_ended(r, part);
 			continue;
 		}
 		part->outcome = outcome_from_wait(part->child.end_code, part->child.end_status);
@@ -279,10 +311,10 @@ static uint64_t end_servers(struct run *r, uint64_t now)
 
 	if (!guests_all_ended(r))
 		return UINT64_MAX;
-	for (size_t i = 0; i < r->n_servers; i++) {
+	for (size_t i = 0; i < r->n_parts; i++) {
 		struct part *part = &r->parts[i];
 
-		if (!part->started || part->ended)
+		if (part->role != PART_SERVER || !part->started || part->ended)
 			continue;
 		part->ended_by_us = true;
 		if (!r->servers_told)
@@ -328,38 +360,6 @@ static uint64_t check_timeout(struct run *r, uint64_t now)
 	return UINT64_MAX;
 }
 
-static bool wants_stdin(const struct run *r)
-{
-	return r->input && r->input->child.in >= 0 && !r->input_ended && !r->n_pending && !r->decided;
-}
-
-static void read_stdin(struct run *r)
-{
-	ssize_t n = read(STDIN_FILENO, r->pending, sizeof(r->pending));
-
-	if (n > 0)
-		r->n_pending = (size_t)n;
-	else if (n == 0 || (errno != EINTR && errno != EAGAIN))
-		r->input_ended = true;
-}
-
-static void pass_input(struct run *r)
-{
-	int *in = &r->input->child.in;
-	ssize_t n = 0;
-
-	if (r->n_pending)
-		n = write(*in, r->pending, r->n_pending);
-	if (n > 0) {
-		r->n_pending -= (size_t)n;
-		memmove(r->pending, r->pending + n, r->n_pending);
-	}
-	if ((n < 0 && errno == EPIPE) || (r->input_ended && !r->n_pending)) {
-		close(*in);
-		*in = -1;
-	}
-}
-
 static void wait_for_events(struct run *r, uint64_t until)
 {
 	struct pollfd *f = text_grow(NULL, 4 + 3 * r->n_parts, sizeof(*f));
@@ -369,9 +369,8 @@ static void wait_for_events(struct run *r, uint64_t until)
 
 	f[0] = (struct pollfd){ .fd = r->signals, .events = POLLIN };
 	f[1] = (struct pollfd){ .fd = r->guardian.pidfd, .events = POLLIN };
-	f[2] = (struct pollfd){ .fd = wants_stdin(r) ? STDIN_FILENO : -1, .events = POLLIN };
-	f[3] = (struct pollfd){ .fd = r->input && r->n_pending ? r->input->child.in : -1,
-				.events = POLLOUT };
+	f[2] = (struct pollfd){ .fd = input_wants(&r->input) ? STDIN_FILENO : -1, .events = POLLIN };
+	f[3] = (struct pollfd){ .fd = input_has(&r->input) ? *r->input.to : -1, .events = POLLOUT };
 	for (size_t i = 0; i < r->n_parts; i++) {
 		const struct child *c = &r->parts[i].child;
 
@@ -390,7 +389,7 @@ static void wait_for_events(struct run *r, uint64_t until)
 			end_run(r);
 		}
 		if (f[2].revents)
-			read_stdin(r);
+			input_read(&r->input);
 	}
 	free(f);
 }
@@ -436,8 +435,7 @@ static bool turn(struct run *r)
 		}
 		done &= part_done(part);
 	}
-	if (r->input && r->input->child.in >= 0)
-		pass_input(r);
+	input_pass(&r->input);
 	if (r->screen.broken && !r->decided) {
 		r->quiet = true;
 		r->status = EXIT_SIGNAL + SIGPIPE;
@@ -458,8 +456,8 @@ static void summarise(struct run *r)
 
 	if (!r->status || r->quiet)
 		return;
-	for (size_t i = r->n_servers; i < r->n_parts; i++) {
-		if (!r->parts[i].started)
+	for (size_t i = 0; i < r->n_parts; i++) {
+		if (r->parts[i].role != PART_GUEST || !r->parts[i].started)
 			continue;
 		outcome_describe(r->parts[i].outcome, how, sizeof(how));
 		screen_say(&r->screen, "%s: %s", r->parts[i].name, how);
@@ -477,6 +475,8 @@ int supervise_run(struct plan *p)
 	raise_fd_limit();
 	if (!guardian_start(&r.guardian, p->o->dir))
 		return EXIT_TOOL;
+	/* What children put into temporary files goes with the rest. */
+	setenv("TMPDIR", r.guardian.dir, 1);
 	if (!plan_place(p, r.guardian.dir, p->o->dir == NULL, &error) ||
 	    !plan_create_files(p, &error)) {
 		screen_say(&r.screen, "%s", error.s);
@@ -487,7 +487,7 @@ int supervise_run(struct plan *p)
 		r.started_ns = screen_now();
 		if (p->timeout_s)
 			r.screen.give_up_ns = r.started_ns + p->timeout_s * 1000 * MS;
-		start_servers(&r);
+		start_makers_and_servers(&r);
 		while (turn(&r))
 			;
 		summarise(&r);

@@ -4,6 +4,7 @@ import array
 import fcntl
 import os
 import random
+import shutil
 import signal
 import subprocess
 import termios
@@ -158,6 +159,48 @@ class Cleanup(LaunchTest):
         process = self.start("run", STANDIN, "--", "=up", "x0a", "h")
         self.read_until(process.stdout, "up")
         return process
+
+
+class Media(LaunchTest):
+    """A boot medium is made by programs of others, who have temporary files of their own."""
+
+    def setUp(self):
+        super().setUp()
+        if not shutil.which("grub-mkrescue") or not shutil.which("xorriso"):
+            self.skipTest("grub-mkrescue or xorriso isn't there")
+
+    def start_iso(self):
+        return self.start("run", STANDIN, "--boot", "iso", "-n", "2", "--", "h",
+                          stdout=subprocess.DEVNULL)
+
+    def test_ctrl_c_while_media_are_made(self):
+        process = self.start_iso()
+        wait_until("a maker", lambda: self.processes("grub-mkrescue"))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130, err)
+        self.assertEqual(err, b"isthmus: ended by SIGINT\n")
+        self.assert_clean(eventually=True)
+
+    def test_sigkill_while_media_are_made(self):
+        rng = random.Random(2)
+        for _ in range(5):
+            process = self.start_iso()
+            time.sleep(rng.random() * 0.8)
+            process.kill()
+            process.communicate(timeout=60)
+            self.assert_clean(eventually=True)
+
+    def test_a_maker_that_fails_is_heard(self):
+        programs = self.path("programs")
+        os.mkdir(programs)
+        for name in ("qemu-system-x86_64",):
+            os.symlink(shutil.which(name), os.path.join(programs, name))
+        _, _, err = self.run_tool("run", STANDIN, "--boot", "iso", env=self.env(PATH=programs),
+                                  status=EXIT_TOOL)
+        self.assertIn("a ! isthmus: ", err)
+        self.assertIn("apt-get install", err)
+        self.assertIn("isthmus: a: what it boots from could not be made", err)
 
 
 if __name__ == "__main__":
