@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""An independent reader of the wire format, written from docs/wire-format.md and not from the C code.
+
+Usage: golden.py IMAGE.hex [EXPECTED.txt]   prints what it found, or compares it with EXPECTED
+       golden.py --raw REGION               reads a region file
+
+Exits 1 where the image breaks a rule of the document."""
+import struct
+import sys
+
+MAGIC = 0x0053554D48545349
+CLAIMS = ["free", "held", "dead", "left"]
+STATES = ["free", "connect", "open", "closed", "reset"]
+ENDPOINTS = ["free", "tentative", "firm"]
+TYPES = {1: "message", 2: "buffer"}
+
+
+class Broken(Exception):
+    pass
+
+
+def need(truth, what):
+    if not truth:
+        raise Broken(what)
+
+
+def fnv1a(data):
+    h = 2166136261
+    for byte in data:
+        h = (h ^ byte) * 16777619 & 0xFFFFFFFF
+    return h
+
+
+def read_hex(path):
+    image = None
+    with open(path, encoding="ascii") as f:
+        for line in f:
+            if line.startswith("# size"):
+                image = bytearray(int(line.split()[2].rstrip(";")))
+            elif line.strip():
+                where, data = line.split(":")
+                data = bytes.fromhex(data)
+                image[int(where, 16):int(where, 16) + len(data)] = data
+    return bytes(image)
+
+
+class Region:
+    def __init__(self, image):
+        self.image = image
+        self.lines = []
+        self.header()
+        self.slots = [self.slot(i) for i in range(self.n_slots)]
+        self.check_land()
+        for slot in self.slots:
+            for channel in slot["channels"]:
+                self.channel(slot, channel)
+
+    def u32(self, at):
+        return struct.unpack_from("<I", self.image, at)[0]
+
+    def u64(self, at):
+        return struct.unpack_from("<Q", self.image, at)[0]
+
+    def text(self, at, size=48):
+        raw = self.image[at:at + size]
+        need(0 in raw, f"name at {at:#x} is not terminated")
+        return raw[:raw.index(0)].decode("ascii", "backslashreplace")
+
+    def say(self, line):
+        self.lines.append(line)
+
+    def header(self):
+        size = len(self.image)
+        need(self.u64(0) == MAGIC, "magic")
+        version = self.u32(8)
+        need(version >> 16 == 1, f"major version {version >> 16}")
+        need(self.u32(12) == fnv1a(self.image[8:12] + self.image[16:128]), "header check")
+        need(self.u64(16) == size, "size")
+        self.slot_offset, self.stride, self.n_slots, self.n_channels, self.n_deeds, self.grain = \
+            struct.unpack_from("<6I", self.image, 24)
+        self.land, self.land_size, death, beat, _ = struct.unpack_from("<5Q", self.image, 48)
+        ring, endpoints = struct.unpack_from("<2I", self.image, 88)
+        need(endpoints == 8, "endpoints per slot")
+        need(not any(self.image[96:128]) and not any(self.image[256:1024]), "reserved bytes")
+        need(self.stride >= 1024 + 8 * self.n_deeds + 256 * self.n_channels, "stride")
+        scratch = min(size // 16 // 256 * 256, 65536)
+        need(self.land >= self.slot_offset + self.n_slots * self.stride, "land overlaps slots")
+        need(self.land + self.land_size <= size - scratch, "land overlaps the scratch area")
+        self.say(f"region {size} bytes, format {version >> 16}.{version & 0xffff}, "
+                 f"{self.n_slots} slots of {self.n_channels} channels and {self.n_deeds} deeds, "
+                 f"grain {self.grain}, default ring {ring}")
+        self.say(f"land {self.land:#x} + {self.land_size:#x}, scratch {size - scratch:#x}, "
+                 f"beat {beat} ns, death {death} ns, formatting "
+                 f"{'under way' if self.u64(128) else 'done'}")
+
+    def slot(self, index):
+        at = self.slot_offset + index * self.stride
+        claim = self.u64(at)
+        slot = {"index": index, "at": at, "claim": claim, "channels": [], "deeds": [],
+                "state": CLAIMS[claim & 3]}
+        if not claim:
+            return slot
+        need(self.u64(at + 192) | 3 == claim | 3, f"slot {index}: life and claim differ")
+        peer_id, vectors, abilities = struct.unpack_from("<3I", self.image, at + 192 + 8)
+        asleep = self.u32(at + 128)
+        slot["name"] = self.text(at + 256)
+        self.say(f"slot {index}: {slot['state']}, epoch {claim >> 32}, '{slot['name']}', "
+                 f"id {'none' if peer_id == 0xFFFFFFFF else peer_id}, {vectors} vectors, "
+                 f"abilities {abilities}, {'asleep' if asleep & 1 else 'awake'}, "
+                 f"{self.u64(at + 320)} sleeps, {self.u64(at + 328)} rescues, "
+                 f"{self.u64(at + 336)} resets")
+        for e in range(8):
+            where = at + 512 + 64 * e
+            state, kind, refusal = struct.unpack_from("<2IQ", self.image, where)
+            if state:
+                self.say(f"  endpoint {e}: {ENDPOINTS[state & 3]}, generation {state >> 2}, "
+                         f"kind {kind}, '{self.text(where + 16)}'"
+                         + (f", refused {refusal:#x}" if refusal else ""))
+        for d in range(self.n_deeds):
+            deed = self.u64(at + 1024 + 8 * d)
+            if deed:
+                first, count, state = deed & 0xFFFFFFF, deed >> 28 & 0xFFFFFFF, deed >> 56
+                start = self.land + first * self.grain
+                slot["deeds"].append((start, count * self.grain))
+                self.say(f"  deed {d}: {['none', 'tentative', 'firm'][state]}, "
+                         f"{start:#x} + {count * self.grain:#x}")
+        for c in range(self.n_channels):
+            where = at + 1024 + 8 * self.n_deeds + 256 * c
+            status = self.u64(where)
+            if status & 0xFFFFFFFF:
+                slot["channels"].append((c, where))
+        return slot
+
+    def check_land(self):
+        taken = sorted(d for s in self.slots for d in s["deeds"])
+        for (start, size), (following, _) in zip(taken, taken[1:]):
+            need(start + size <= following, f"deeds overlap at {following:#x}")
+        for start, size in taken:
+            need(start >= self.land and start + size <= self.land + self.land_size,
+                 "deed outside the land")
+
+    def channel(self, slot, channel):
+        index, at = channel
+        status, life = struct.unpack_from("<2Q", self.image, at)
+        peer, peer_index, peer_generation, endpoint = struct.unpack_from("<4I", self.image, at + 16)
+        offset, size, start, kind, want, reason = struct.unpack_from("<Q5I", self.image, at + 32)
+        generation, state = status >> 32, STATES[status & 0xFFFFFFFF]
+        released = self.u32(at + 64)
+        sent, sent_bytes, doorbells, suppressed, full = struct.unpack_from("<5Q", self.image, at + 128)
+        received, received_bytes, wakeups, empty = struct.unpack_from("<4Q", self.image, at + 192)
+        self.say(f"slot {slot['index']} channel {index}: {state}, generation {generation}, kind {kind}"
+                 f", with slot {peer} channel {peer_index} generation {peer_generation}"
+                 f", want {want}, reason {reason}, endpoint {endpoint:#x}")
+        need(any(offset >= s and offset + size + size // 2 + 64 <= s + n for s, n in slot["deeds"]),
+             "ring outside its owner's deeds")
+        self.say(f"  sent {sent} ({sent_bytes} bytes), {doorbells} doorbells, {suppressed} suppressed, "
+                 f"{full} full; received {received} ({received_bytes} bytes), {wakeups} wake-ups, "
+                 f"{empty} empty")
+        self.say(f"  ring {offset:#x} + {size}, from position {start:#x}; has released {released:#x}")
+        other = self.slots[peer]
+        need(other["claim"] | 3 == life | 3, "the other side is of another life")
+        if state != "open":
+            return
+        there = self.slots[peer]["at"] + 1024 + 8 * self.n_deeds + 256 * peer_index
+        need(self.u64(there) >> 32 == peer_generation, "the other side has another generation")
+        self.records(offset, size, self.u32(there + 64))
+
+    def records(self, ring, size, position):
+        while True:
+            at = ring + position % size
+            word = self.u64(at)
+            length, kind, flags = word & 0xFFFFFFFF, word >> 32 & 15, word >> 36 & 15
+            if word >> 40 != (position >> 4) & 0xFFFFFF or not kind:
+                break
+            need(length <= size // 2, "record longer than half the ring")
+            need(kind in TYPES, f"record type {kind}")
+            line = f"  unreleased at {position:#x}: {TYPES[kind]} of {length}" \
+                   + (", last" if flags & 1 else "")
+            if kind == 2:
+                where, length = struct.unpack_from("<2Q", self.image, at + 8)
+                payload = self.image[where:where + length]
+                line += f", {length} bytes at {where:#x}"
+            else:
+                payload = self.image[at + 8:at + 8 + length]
+            self.say(line + f": {payload[:8].hex()}... check {fnv1a(payload):#010x}")
+            position += (8 + (word & 0xFFFFFFFF) + 15) // 16 * 16
+            if flags & 1:
+                position = (position + 63) // 64 * 64
+            position &= 0xFFFFFFFF
+        self.say(f"  sender's position {position:#x}")
+
+
+def main():
+    args = sys.argv[1:]
+    if not args or args[0] == "--raw" and len(args) != 2:
+        sys.exit(__doc__)
+    try:
+        if args[0] == "--raw":
+            with open(args[1], "rb") as f:
+                image = f.read()
+        else:
+            image = read_hex(args[0])
+        found = Region(image).lines
+    except Broken as rule:
+        sys.exit(f"golden.py: {args[-1]}: breaks the format: {rule}")
+    if args[0] != "--raw" and len(args) == 2:
+        with open(args[1], encoding="utf-8") as f:
+            expected = f.read().splitlines()
+        for number, (want, got) in enumerate(zip(expected + [""] * len(found), found), 1):
+            if want != got:
+                sys.exit(f"{args[1]}:{number}: expected {want!r}, the image says {got!r}")
+        if len(expected) != len(found):
+            sys.exit(f"{args[1]}: {len(expected)} lines, the image has {len(found)}")
+        print(f"PASS {len(found)} lines as expected")
+    else:
+        print("\n".join(found))
+
+
+if __name__ == "__main__":
+    main()
