@@ -42,15 +42,15 @@ static uint64_t *table_new(uint64_t *phys)
 {
 	uint64_t *table;
 
-	if (pool_used < POOL_PAGES) {
+	if (pool_used < POOL_PAGES) {	/* zero already, as all of bss */
 		table = pool[pool_used++];
 		*phys = (uint64_t)table + image_offset;
-	} else {
-		*phys = mm_alloc_pages(1);
-		if (*phys == MM_NO_PAGES)
-			return NULL;
-		table = mm_phys_to_virt(*phys);
+		return table;
 	}
+	*phys = mm_alloc_pages(1);
+	if (*phys == MM_NO_PAGES)
+		return NULL;
+	table = mm_phys_to_virt(*phys);
 	for (int i = 0; i < ENTRIES; i++)
 		table[i] = 0;
 	return table;
@@ -103,6 +103,18 @@ static bool may_be_large(int level)
 	return level == 1 || (level == 2 && huge_pages);
 }
 
+static void change_entry(const void *virt, uint64_t *entry, uint64_t now)
+{
+	uint64_t before = *entry;
+
+	if (before == now)
+		return;
+	*entry = now;
+	/* What is not present is not remembered (SDM volume 3, 4.10.2.3), and this is slow. */
+	if (before & PTE_PRESENT)
+		cpu_forget_page(virt);
+}
+
 /* flags 0 unmaps. With the lock held. */
 static bool change(uint64_t virt, uint64_t phys, uint64_t size, uint64_t flags)
 {
@@ -129,19 +141,19 @@ static bool change(uint64_t virt, uint64_t phys, uint64_t size, uint64_t flags)
 				return false;
 		}
 
-		/* Up to the end of this entry's span: less than a whole one only where nothing is. */
-		uint64_t step = level_size(level) - (virt & (level_size(level) - 1));
+		/* On through the last level's table without walking down to it again. */
+		do {
+			/* Up to the end of its span: less than a whole one only where nothing is. */
+			uint64_t step = level_size(level) - (virt & (level_size(level) - 1));
 
-		if (flags)
-			*entry = phys | flags | (level == LEVEL_PAGE ? 0 : PTE_LARGE);
-		else if (*entry & PTE_PRESENT)
-			*entry = 0;
-		cpu_forget_page((const void *)virt);
-		if (step > size)
-			step = size;
-		virt += step;
-		phys += step;
-		size -= step;
+			change_entry((void *)virt, entry++,
+				flags ? phys | flags | (level == LEVEL_PAGE ? 0 : PTE_LARGE) : 0);
+			if (step > size)
+				step = size;
+			virt += step;
+			phys += step;
+			size -= step;
+		} while (level == LEVEL_PAGE && size && virt % level_size(1));
 	}
 	return true;
 }
