@@ -101,3 +101,24 @@ foreach(bios IN ITEMS bios-256k.bin qboot.rom)
 	isthmus_boot_test(options-long-${bios} hello --bios ${bios} --append "${long}" --status 1
 		--expect "command line .*longer than 4095 bytes")
 endforeach()
+
+# Where the image may lie, what may lie beside it, and what else a machine may have or lack.
+isthmus_add_test(NAME placed AREA boot TIMEOUT 120
+	COMMAND ${ISTHMUS_PYTHON} "${CMAKE_CURRENT_SOURCE_DIR}/placed.py" hello)
+isthmus_test_image(modules modules.c)
+isthmus_add_test(NAME modules AREA boot TIMEOUT 120
+	COMMAND ${ISTHMUS_PYTHON} "${CMAKE_CURRENT_SOURCE_DIR}/modules.py")
+isthmus_boot_test(hello-4-cpus hello --smp 4 --append "one 'two three'" --expect ${hello})
+isthmus_boot_test(hello-without-acpi hello --machine microvm,acpi=off --append "one 'two three'" --expect ${hello}
+	--expect "warn  acpi: no tables found")
+isthmus_boot_test(hello-without-hpet hello --machine q35,hpet=off --append "one 'two three'" --expect ${hello})
+
+# Damaged tables: named in a line, left out, and the guest goes on.
+isthmus_boot_test(acpi-sum-mcfg maps --append "as=bad-sum-mcfg" --expect "^PASS"
+	--expect "warn  acpi: table \"MCFG\" at .* has a wrong checksum: left out")
+isthmus_boot_test(acpi-sum-madt maps --append "as=bad-sum-madt" --expect "^PASS"
+	--expect "warn  acpi: table \"APIC\" at .* has a wrong checksum: left out")
+isthmus_boot_test(acpi-long-hpet maps --append "as=long-hpet" --expect "^PASS"
+	--expect "warn  acpi: table \"HPET\" at .* says that it is 4294967292 bytes long: left out")
+isthmus_boot_test(acpi-short-fadt maps --append "as=short-fadt" --expect "^PASS"
+	--expect "warn  acpi: table \"FACP\" at .* says that it is 7 bytes long: left out")

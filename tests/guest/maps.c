@@ -20,6 +20,19 @@ static void add(struct boot_info *info, uint64_t base, uint64_t size, uint32_t t
 	info->ranges[info->range_count++] = (struct mm_range){ base, size, type };
 }
 
+/* The firmware's own table with that signature, by way of the RSDT; boot's tables map it 1:1. */
+static struct acpi_header *firmware_table(const struct boot_info *info, const char *signature)
+{
+	const uint32_t *rsdt_at = (const uint32_t *)(info->rsdp + 16);
+	const struct acpi_header *rsdt = (const void *)(uintptr_t)*rsdt_at;
+	const uint32_t *entry = (const uint32_t *)(rsdt + 1);
+
+	for (; (uintptr_t)entry < (uintptr_t)rsdt + rsdt->length; entry++)
+		if (memcmp((void *)(uintptr_t)*entry, signature, 4) == 0)
+			return (void *)(uintptr_t)*entry;
+	return NULL;
+}
+
 static void change(struct boot_info *info, const char *how)
 {
 	if (strcmp(how, "unsorted") == 0) {
@@ -53,6 +66,14 @@ static void change(struct boot_info *info, const char *how)
 			add(info, 0x1000000 + info->range_count * 0x3000, 0x2000, MM_RANGE_RAM);
 	} else if (strcmp(how, "no-rsdp") == 0) {
 		info->rsdp = 0;
+	} else if (strcmp(how, "bad-sum-mcfg") == 0) {
+		firmware_table(info, "MCFG")->checksum++;
+	} else if (strcmp(how, "bad-sum-madt") == 0) {
+		firmware_table(info, "APIC")->oem_id[0]++;
+	} else if (strcmp(how, "long-hpet") == 0) {
+		firmware_table(info, "HPET")->length = UINT32_MAX - 3;
+	} else if (strcmp(how, "short-fadt") == 0) {
+		firmware_table(info, "FACP")->length = 7;
 	} else if (strcmp(how, "wrong-rsdp") == 0) {
 		info->rsdp = 0x200000;
 	} else if (strcmp(how, "far-rsdp") == 0) {
@@ -85,6 +106,12 @@ int main(int argc, char **argv)
 		CHECK(acpi_find_table("APIC", 0) != NULL);
 		CHECK(acpi_platform()->cpu_count == 1);
 	}
+	if (strcmp(argv[1], "as=bad-sum-madt") == 0)
+		CHECK(acpi_platform()->cpu_count == 0 && acpi_platform()->lapic_base == 0xfee00000);
+	if (strcmp(argv[1], "as=long-hpet") == 0)
+		CHECK(acpi_platform()->hpet_base == 0 && acpi_platform()->pm_timer_port != 0);
+	if (strcmp(argv[1], "as=short-fadt") == 0)
+		CHECK(!acpi_platform()->has_fadt);
 	CHECK(clock_now_ns() > 0);
 	return check_end();
 }
