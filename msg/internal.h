@@ -121,6 +121,11 @@ struct msg_channel {
 	uint32_t view_end[MSG_BATCH_MAX];
 	uint64_t view_bytes[MSG_BATCH_MAX];
 	unsigned viewed_first, viewed_next;
+	/* The run that is being received: private copies, read once. Its record is given back whole. */
+	uint64_t run_header;
+	const uint8_t *run_next; /* its next message */
+	uint32_t run_size;       /* of each message */
+	uint32_t run_left;       /* messages not yet taken; 0: no run */
 	uint64_t stream_offset;  /* bytes of the oldest message already read by msg_read */
 	unsigned deed;           /* of my ring */
 	uint64_t ring_offset;

@@ -348,6 +348,69 @@ static bool next_unreleased(const struct msg_channel *channel, uint32_t *positio
 	       ring_after(*position, *header) - *position <= tx->published - *position;
 }
 
+// A record's messages: how many, and where the first one lies.
+static uint32_t record_messages(const struct msg_channel *channel, uint32_t at, uint64_t header,
+	struct msg_span *first)
+{
+	uint8_t *payload = channel->tx.data + (at & channel->tx.mask) + RING_HEADER;
+	uint32_t length = ring_header_length(header);
+	uint64_t word, bytes;
+
+	first->data = payload;
+	first->len = length;
+	if (ring_header_type(header) != RING_RUN)
+		return 1;
+	word = length >= 8 ? region_load64((const uint64_t *)payload) : 0;
+	bytes = (uint64_t)(uint32_t)word * (word >> 32);
+	if (bytes > length || ring_run_offset(bytes) + bytes != length)
+		return 0;
+	first->data = payload + ring_run_offset(bytes);
+	first->len = (uint32_t)word;
+	return (uint32_t)(word >> 32);
+}
+
+// How many messages of the oldest record, which is a run, the receiver has already taken: a run is given
+// back whole, but each of its messages was counted.
+static uint64_t run_taken(const struct msg_channel *channel, uint64_t in_ring, uint64_t in_first)
+{
+	uint64_t received = channel->region->error || !channel->opened ? 0 :
+		region_load64(&channel->theirs->received);
+	uint64_t left = channel->sent - received;
+
+	if (in_first < 2 || left >= in_ring)
+		return 0;
+	return in_ring - left < in_first ? in_ring - left : in_first;
+}
+
+struct unreleased {
+	uint64_t messages, bytes; /* in the ring */
+	uint64_t taken;           /* of the oldest record's, already received */
+	uint64_t taken_bytes;
+};
+
+static struct unreleased count_unreleased(const struct msg_channel *channel)
+{
+	struct unreleased u = { 0 };
+	uint64_t header, in_first = 0;
+	struct msg_span message;
+	uint32_t at;
+
+	for (at = channel->tx.released; next_unreleased(channel, &at, &header);
+		at = ring_after(at, header)) {
+		uint32_t n = record_messages(channel, at, header, &message);
+
+		if (!u.messages) {
+			in_first = n;
+			u.taken_bytes = message.len;
+		}
+		u.messages += n;
+		u.bytes += (uint64_t)n * message.len;
+	}
+	u.taken = run_taken(channel, u.messages, in_first);
+	u.taken_bytes *= u.taken;
+	return u;
+}
+
 static void see_released(struct msg_channel *channel)
 {
 	if (!channel->region->error && !channel->error && channel->opened)
@@ -356,8 +419,7 @@ static void see_released(struct msg_channel *channel)
 
 void msg_stats(struct msg_channel *channel, struct msg_stats *stats)
 {
-	uint64_t header;
-	uint32_t at;
+	struct unreleased u;
 
 	see_released(channel);
 	if (!channel->region->error)
@@ -375,17 +437,15 @@ void msg_stats(struct msg_channel *channel, struct msg_stats *stats)
 	};
 	if (channel->region->gone)
 		return;
-	for (at = channel->tx.released; next_unreleased(channel, &at, &header);
-		at = ring_after(at, header)) {
-		stats->unreleased++;
-		stats->unreleased_bytes += ring_header_length(header);
-	}
+	u = count_unreleased(channel);
+	stats->unreleased = u.messages - u.taken;
+	stats->unreleased_bytes = u.bytes - u.taken_bytes;
 }
 
 int msg_unreleased(struct msg_channel *channel, unsigned i, struct msg_span *message)
 {
 	struct msg_region *region = channel->region;
-	uint64_t header;
+	uint64_t header, skip;
 	uint32_t at;
 
 	if (region->gone)
@@ -393,17 +453,19 @@ int msg_unreleased(struct msg_channel *channel, unsigned i, struct msg_span *mes
 	if (!channel->send_error)
 		return -EBUSY;
 	see_released(channel);
+	skip = i + count_unreleased(channel).taken;
 	for (at = channel->tx.released; next_unreleased(channel, &at, &header);
 		at = ring_after(at, header)) {
-		uint8_t *payload = channel->tx.data + (at & channel->tx.mask) + RING_HEADER;
+		uint32_t n = record_messages(channel, at, header, message);
 
-		if (i--)
+		if (skip >= n) {
+			skip -= n;
 			continue;
-		message->data = payload;
-		message->len = ring_header_length(header);
+		}
+		message->data = (uint8_t *)message->data + skip * message->len;
 		if (ring_header_type(header) == RING_BUFFER && message->len == 16) {
-			uint64_t offset = region_load64((uint64_t *)payload);
-			uint64_t len = region_load64((uint64_t *)payload + 1);
+			const uint64_t *words = message->data;
+			uint64_t offset = region_load64(words), len = region_load64(words + 1);
 
 			if (!land_belongs(region, region->index, offset, len))
 				return -ENOENT;

@@ -50,7 +50,7 @@ int64_t msg_read(struct msg_channel *channel, void *data, size_t size, uint64_t 
 		channel->stream_offset += n;
 		if (channel->stream_offset < len)
 			break;
-		ring_advance(&channel->rx, header);
+		channel_step(channel, header);
 		channel->stream_offset = 0;
 		region_store64(&channel->mine->received, ++channel->received);
 		region_store64(&channel->mine->received_bytes, channel->received_bytes += len);

@@ -264,8 +264,11 @@ void channel_give_back(struct msg_channel *channel, uint32_t position)
 
 uint64_t channel_poll(struct msg_channel *channel)
 {
-	uint64_t header = ring_poll(&channel->rx);
+	uint64_t header;
 
+	if (channel->run_left)
+		return channel->run_header;
+	header = ring_poll(&channel->rx);
 	if (__builtin_expect(header && !ring_header_possible(&channel->rx, header), 0)) {
 		channel_fault(channel, "impossible record length",
 			channel->rx.data + (channel->rx.head & channel->rx.mask), header);
@@ -293,7 +296,7 @@ int channel_empty(struct msg_channel *channel)
 
 bool channel_readable(struct msg_channel *channel)
 {
-	return ring_poll(&channel->rx) || channel->error || channel->peer_ended;
+	return channel->run_left || ring_poll(&channel->rx) || channel->error || channel->peer_ended;
 }
 
 static bool readable_condition(void *arg)
@@ -324,6 +327,25 @@ int channel_await(struct msg_channel *channel, uint64_t deadline)
 	return err;
 }
 
+// The first look at a run: takes private copies of what it says. False: fault.
+static bool run_begin(struct msg_channel *channel, uint64_t header)
+{
+	const uint8_t *payload = ring_payload(&channel->rx);
+	uint32_t length = ring_header_length(header);
+	uint64_t word = length >= 8 ? region_load64((const uint64_t *)payload) : 0;
+	uint64_t size = (uint32_t)word, count = word >> 32, bytes = size * count;
+
+	if (!count || bytes > length || ring_run_offset(bytes) + bytes != length) {
+		channel_fault(channel, "impossible run", payload, word);
+		return false;
+	}
+	channel->run_header = header;
+	channel->run_next = payload + ring_run_offset(bytes);
+	channel->run_size = (uint32_t)size;
+	channel->run_left = (uint32_t)count;
+	return true;
+}
+
 bool channel_locate(struct msg_channel *channel, uint64_t header, const void **data, uint64_t *len)
 {
 	const uint8_t *payload = ring_payload(&channel->rx);
@@ -332,6 +354,13 @@ bool channel_locate(struct msg_channel *channel, uint64_t header, const void **d
 	if (__builtin_expect(ring_header_type(header) == RING_MESSAGE, 1)) {
 		*data = payload;
 		*len = ring_header_length(header);
+		return true;
+	}
+	if (ring_header_type(header) == RING_RUN) {
+		if (!channel->run_left && !run_begin(channel, header))
+			return false;
+		*data = channel->run_next;
+		*len = channel->run_size;
 		return true;
 	}
 	if (ring_header_type(header) != RING_BUFFER || ring_header_length(header) != 16) {
@@ -348,14 +377,7 @@ bool channel_locate(struct msg_channel *channel, uint64_t header, const void **d
 	return true;
 }
 
-static void count_received(struct msg_channel *channel, uint64_t messages, uint64_t bytes)
-{
-	region_store64(&channel->mine->received, channel->received += messages);
-	region_store64(&channel->mine->received_bytes, channel->received_bytes += bytes);
-}
-
-// A record for us, waited for until the deadline. 0, or as msg_recv.
-static int next_record(struct msg_channel *channel, uint64_t *header, uint64_t deadline)
+int channel_next_record(struct msg_channel *channel, uint64_t *header, uint64_t deadline)
 {
 	int err;
 
@@ -373,7 +395,7 @@ int64_t msg_recv(struct msg_channel *channel, void *data, size_t size, uint64_t 
 {
 	const void *from;
 	uint64_t header, len;
-	int err = next_record(channel, &header, deadline);
+	int err = channel_next_record(channel, &header, deadline);
 
 	if (err)
 		return err;
@@ -382,8 +404,8 @@ int64_t msg_recv(struct msg_channel *channel, void *data, size_t size, uint64_t 
 	if (len > size)
 		return -EMSGSIZE;
 	region_copy_out(channel->region->context->ops->copy_out, data, from, len);
-	ring_advance(&channel->rx, header);
-	count_received(channel, 1, len);
+	channel_step(channel, header);
+	channel_count_received(channel, 1, len);
 	channel_give_back(channel, channel->rx.head);
 	return (int64_t)len;
 }
@@ -397,7 +419,7 @@ int64_t msg_next_length(struct msg_channel *channel, uint64_t deadline)
 {
 	const void *from;
 	uint64_t header, len;
-	int err = next_record(channel, &header, deadline);
+	int err = channel_next_record(channel, &header, deadline);
 
 	if (err)
 		return err;
@@ -414,7 +436,7 @@ int msg_recv_batch(struct msg_channel *channel, struct msg_span *spans, unsigned
 
 	if (!count)
 		return 0;
-	err = next_record(channel, &header, deadline);
+	err = channel_next_record(channel, &header, deadline);
 	if (err)
 		return err;
 	do {
@@ -425,13 +447,13 @@ int msg_recv_batch(struct msg_channel *channel, struct msg_span *spans, unsigned
 			break;
 		}
 		region_copy_out(channel->region->context->ops->copy_out, spans[n].data, from, len);
-		ring_advance(&channel->rx, header);
+		channel_step(channel, header);
 		spans[n++].len = len;
 		bytes += len;
 	} while (n < count && n < MSG_BATCH_MAX && (header = channel_poll(channel)));
 	if (!n)
 		return channel->error ? channel->error : err;
-	count_received(channel, n, bytes);
+	channel_count_received(channel, n, bytes);
 	if (!channel->error)
 		channel_give_back(channel, channel->rx.head);
 	return (int)n;
@@ -461,7 +483,7 @@ int msg_peek(struct msg_channel *channel, struct msg_span *spans, unsigned count
 		}
 		if (!channel_locate(channel, header, &data, &len))
 			break;
-		ring_advance(&channel->rx, header);
+		channel_step(channel, header);
 		channel->view_end[slot] = channel->rx.head;
 		channel->view_bytes[slot] = len;
 		channel->viewed_next++;
@@ -485,7 +507,7 @@ int msg_release(struct msg_channel *channel, unsigned count)
 	channel->viewed_first += count;
 	if (channel->region->error)
 		return channel->region->error;
-	count_received(channel, count, bytes);
+	channel_count_received(channel, count, bytes);
 	channel_give_back(channel, channel->view_end[(channel->viewed_first - 1) % MSG_BATCH_MAX]);
 	return 0;
 }

@@ -11,7 +11,8 @@ void channel_publish(struct msg_channel *channel, uint64_t messages, uint64_t by
 /* Waits until len fits. 0, or as msg_send. */
 int channel_make_room(struct msg_channel *channel, uint32_t len, uint64_t deadline);
 
-/* The next record's header, found possible; 0: none there. A fault ends the channel. */
+/* The next record's header, found possible; 0: none there. A fault ends the channel. While a run is
+ * being received, its own. */
 uint64_t channel_poll(struct msg_channel *channel);
 
 /* Looks how far the receiver has released. False: impossible, the channel was ended. */
@@ -23,8 +24,29 @@ int channel_empty(struct msg_channel *channel);
 /* Waits for a record. 0, or as msg_recv. */
 int channel_await(struct msg_channel *channel, uint64_t deadline);
 
-/* Where the record's message lies and how long it is; false: fault. */
+/* A record for us, waited for until the deadline. 0, or as msg_recv. */
+int channel_next_record(struct msg_channel *channel, uint64_t *header, uint64_t deadline);
+
+REGION_INLINE void channel_count_received(struct msg_channel *channel, uint64_t messages,
+	uint64_t bytes)
+{
+	region_store64(&channel->mine->received, channel->received += messages);
+	region_store64(&channel->mine->received_bytes, channel->received_bytes += bytes);
+}
+
+/* Where the record's (next) message lies and how long it is; false: fault. */
 bool channel_locate(struct msg_channel *channel, uint64_t header, const void **data, uint64_t *len);
+
+/* Steps over the message that channel_locate found. */
+REGION_INLINE void channel_step(struct msg_channel *channel, uint64_t header)
+{
+	if (__builtin_expect(channel->run_left, 0)) {
+		channel->run_next += channel->run_size;
+		if (--channel->run_left)
+			return;
+	}
+	ring_advance(&channel->rx, header);
+}
 
 /* The receiver is done with everything before position. */
 void channel_give_back(struct msg_channel *channel, uint32_t position);

@@ -85,7 +85,6 @@ static __attribute__((noinline, cold)) void failed(const char *what, int64_t res
 	bench_fail("isthmus: %s: %s", what, msg_strerror(result));
 }
 
-/* Sending in batches: one call, one publication. */
 BENCH_INLINE unsigned int channel_send(struct bench_end *end, const void *from, unsigned int n,
 				       size_t size)
 {
@@ -96,14 +95,7 @@ BENCH_INLINE unsigned int channel_send(struct bench_end *end, const void *from, 
 		if (!result)
 			return 1;
 	} else {
-		struct msg_span spans[MSG_BATCH_MAX];
-		unsigned int i;
-
-		if (n > MSG_BATCH_MAX)
-			n = MSG_BATCH_MAX;
-		for (i = 0; i < n; i++)
-			spans[i] = (struct msg_span){ (uint8_t *)(uintptr_t)from + i * size, size };
-		result = msg_send_batch(end->state, spans, n, 0);
+		result = msg_send_array(end->state, from, size, n, 0);
 		if (result > 0)
 			return (unsigned int)result;
 	}
@@ -121,14 +113,7 @@ BENCH_INLINE unsigned int channel_recv(struct bench_end *end, void *to, unsigned
 		if (result == (int64_t)size)
 			return 1;
 	} else {
-		struct msg_span spans[MSG_BATCH_MAX];
-		unsigned int i;
-
-		if (n > MSG_BATCH_MAX)
-			n = MSG_BATCH_MAX;
-		for (i = 0; i < n; i++)
-			spans[i] = (struct msg_span){ (uint8_t *)to + i * size, size };
-		result = msg_recv_batch(end->state, spans, n, 0);
+		result = msg_recv_array(end->state, to, size, n, 0);
 		if (result > 0)
 			return (unsigned int)result;
 	}
