@@ -27,6 +27,7 @@ struct bench_load {
 	uint32_t batch; /* messages handed over at once, at most */
 	size_t ring;	/* bytes of payload room, a power of two */
 	uint64_t count; /* messages, or round trips */
+	uint32_t think_ns; /* before each answer: until then the other side has fallen asleep */
 };
 
 /* One process's end while a sample runs. */
@@ -54,6 +55,9 @@ struct bench_ring_ops {
 	void (*ping)(struct bench_end *end);
 	void (*pong)(struct bench_end *end);
 };
+
+/* Spins for that long. */
+void bench_think(uint32_t ns);
 
 /* Ends both processes with one line; for a candidate that lost or spoiled something. */
 #ifdef __cplusplus

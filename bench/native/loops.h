@@ -92,6 +92,8 @@ BENCH_INLINE void bench_ping(struct bench_end *end, size_t size, bench_send_fn *
 
 	for (n = 0; n < end->load.count; n++) {
 		bench_stamp(end->buffer, size, n);
+		if (end->load.think_ns)
+			bench_think(end->load.think_ns);
 		while (!send(end, end->buffer, 1, size))
 			;
 		while (!recv(end, end->buffer, 1, size))
@@ -109,6 +111,8 @@ BENCH_INLINE void bench_pong(struct bench_end *end, size_t size, bench_send_fn *
 		while (!recv(end, end->buffer, 1, size))
 			;
 		bench_check(end->buffer, size, n);
+		if (end->load.think_ns)
+			bench_think(end->load.think_ns);
 		while (!send(end, end->buffer, 1, size))
 			;
 	}

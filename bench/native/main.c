@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define SERIES_MAX 256
+#define THINK_NS 30000 /* after which the other side sleeps */
 
 struct options {
 	bool quick;
@@ -138,7 +139,7 @@ static void suite_one_way(const struct options *o)
 /* Both sides asleep in between: the time is the kernel's, so it is held against a bare eventfd. */
 static void suite_asleep(const struct options *o)
 {
-	struct sample_plan plan = plan_for(o, 20e6);
+	struct sample_plan plan = plan_for(o, 10e6);
 
 	size_t n = 0, k;
 
@@ -149,6 +150,8 @@ static void suite_asleep(const struct options *o)
 			add(&n, bench_sleepers[k]->name, bench_sleepers[k], BENCH_WORK_PING, 64, 1,
 			    rings[0]);
 	}
+	for (k = 0; k < n; k++)
+		series[k].load.think_ns = THINK_NS;
 	sample_run(series, n, &plan);
 	print_all("asleep", n, false);
 }

@@ -81,6 +81,14 @@ static double now_ns(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
+void bench_think(uint32_t ns)
+{
+	double end = now_ns() + ns;
+
+	while (now_ns() < end)
+		;
+}
+
 static void barrier(void)
 {
 	int side = self.end.side;
@@ -131,7 +139,7 @@ static double work_do(void)
 	case BENCH_WORK_END:
 		break;
 	}
-	took = now_ns() - start;
+	took = now_ns() - start - 2.0 * (double)self.end.load.think_ns * (double)self.end.load.count;
 	self.control->preempted[self.end.side] = preemptions() - before;
 	barrier();
 	if (ops && ops->close)

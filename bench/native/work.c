@@ -86,8 +86,10 @@ void work_eventfd(const struct bench_work_ground *ground, const struct bench_end
 	for (n = 0; n < end->load.count; n++) {
 		if (end->side) {
 			await(ground->eventfd[0]);
+			bench_think(end->load.think_ns);
 			wake(ground->eventfd[1]);
 		} else {
+			bench_think(end->load.think_ns);
 			wake(ground->eventfd[0]);
 			await(ground->eventfd[1]);
 		}
