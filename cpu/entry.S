@@ -8,9 +8,9 @@
 	.text
 
 	/*
-	 * ENTRY_SIZE bytes each, so that cpu.c finds a vector's stub by multiplication. They are in
-	 * every image, and so they are short: a vector less 128 is pushed in two bytes, and a missing
-	 * error code is made up for later.
+	 * ENTRY_SIZE bytes each, so that cpu.c finds a vector's stub by multiplication. They are
+	 * in every image, and so they are short: a vector less 128 is pushed in two bytes, and a
+	 * missing error code is made up for later.
 	 */
 	.globl cpu_entries
 	.balign 16
@@ -39,6 +39,28 @@ entry_without_error:
 	.globl	cpu_common_entry, cpu_common_entry_end
 	.type cpu_common_entry, @function
 cpu_common_entry:
+	/* For gdb, which so finds its way through a handler: true from the two calls on. */
+	.cfi_sections .debug_frame
+	.cfi_startproc simple
+	.cfi_signal_frame
+	.cfi_def_cfa %rbp, 16 + 22 * 8	/* the end of trap_frame */
+	.cfi_offset %rsp, -2 * 8
+	.cfi_offset 16, -5 * 8		/* rip */
+	.cfi_offset %rax, -8 * 8
+	.cfi_offset %rbx, -9 * 8
+	.cfi_offset %rcx, -10 * 8
+	.cfi_offset %rdx, -11 * 8
+	.cfi_offset %rsi, -12 * 8
+	.cfi_offset %rdi, -13 * 8
+	.cfi_offset %rbp, -14 * 8
+	.cfi_offset %r8, -15 * 8
+	.cfi_offset %r9, -16 * 8
+	.cfi_offset %r10, -17 * 8
+	.cfi_offset %r11, -18 * 8
+	.cfi_offset %r12, -19 * 8
+	.cfi_offset %r13, -20 * 8
+	.cfi_offset %r14, -21 * 8
+	.cfi_offset %r15, -22 * 8
 	subq	$-128, (%rsp)
 	pushq	%rax
 	pushq	%rbx
@@ -85,6 +107,7 @@ cpu_common_entry:
 1:	call	trap_handle		/* doesn't return */
 cpu_common_entry_end:
 	ud2
+	.cfi_endproc
 	.size cpu_common_entry, . - cpu_common_entry
 
 	.section .note.GNU-stack,"",@progbits

@@ -37,3 +37,5 @@ isthmus_clock_test(apic-timer 6 "APIC timer" --machine microvm,acpi=on,pcie=on)
 
 isthmus_add_test(NAME log-lines AREA boot COMMAND ${ISTHMUS_PYTHON} -B
 	"${CMAKE_CURRENT_SOURCE_DIR}/log_lines.py" q35)
+isthmus_add_test(NAME gdb AREA boot TIMEOUT 180 COMMAND ${ISTHMUS_PYTHON} -B
+	"${CMAKE_CURRENT_SOURCE_DIR}/gdb.py")
