@@ -8,7 +8,7 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* Copies one word from *from to *to, without its quotes, and ends it. What is written never overtakes what is read. */
+/* Moves one word from *from to *to, without its quotes, and ends it; *to never overtakes *from. */
 static int take_word(char **from, char **to)
 {
 	char quote = 0, *in = *from, *out = *to;

@@ -15,7 +15,7 @@ const void *boot_low_memory(uint64_t phys, uint64_t size);
 /* Copies a NUL-ended command line (0: none), as far as it fits; the rest is counted as lost. */
 void boot_copy_command_line(struct boot_info *info, uint64_t phys);
 
-/* Adds an entry of the memory map (empty ones are skipped) or a module; what doesn't fit is counted. */
+/* Adds an entry of the memory map (not if empty) or a module; what doesn't fit is counted. */
 void boot_add_range(struct boot_info *info, uint64_t base, uint64_t size, uint32_t type);
 void boot_add_module(struct boot_info *info, uint64_t base, uint64_t size);
 

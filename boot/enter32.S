@@ -18,7 +18,7 @@
 boot_enter32:
 	leal	LOAD(image_main_stack_top)(%ebp), %esp
 
-	/* Where RAM ends within the image nothing would hold, and this stack, at its end, least of all. */
+	/* Where RAM ends within the image nothing would hold, least of all this stack. */
 	movl	$0x15711105, -8(%esp)
 	movl	$0, -4(%esp)
 	cmpl	$0x15711105, -8(%esp)
@@ -100,7 +100,7 @@ boot_enter32:
 	lretl
 
 	.code64
-4:	movq	$5f, %rax		/* a signed 32-bit number: the image lies in the top 2 GiB */
+4:	movq	$5f, %rax		/* fits 32 bits with a sign */
 	jmp	*%rax
 5:	movq	$image_main_stack_top, %rsp
 	xorl	%eax, %eax

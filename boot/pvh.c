@@ -40,8 +40,8 @@ void boot_pvh(uint32_t start_info, uint64_t image_phys)
 	const struct start_info *start = boot_low_memory(start_info, sizeof(*start));
 
 	if (!start || start->magic != START_INFO_MAGIC) {
-		info->fault = "the loader's start info has no magic number (under QEMU with SeaBIOS a "
-			"command line longer than 4095 bytes overwrites it)";
+		info->fault = "the loader's start info has no magic number (under QEMU with "
+			"SeaBIOS a command line longer than 4095 bytes overwrites it)";
 		boot_main(info);
 	}
 	info->rsdp = start->rsdp;

@@ -176,7 +176,7 @@ const char *name_find_symbol(const struct cpu_image *image, uintptr_t address, s
 			high = middle;
 	}
 	*distance = offset - image->symbols[low];
-	/* Names are not indexed: a panic has the time, and every image would have to carry the index. */
+	/* Names are not indexed: a panic has the time, and images are smaller. */
 	const char *name = image->symbol_names;
 
 	for (; low; low--)

@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include "platform/console.h"
 
-#define POLL_NS		5000000ull	/* the console is polled; between two looks the CPU sleeps */
+#define POLL_NS		5000000ull	/* between two looks at the console the CPU sleeps */
 #define END_OF_INPUT	4		/* Ctrl-D, as terminals send it */
 
 /*

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * newlib's locks (malloc, stdio, atexit, environment, time zone), retargeted. All are recursive
- * and held by a CPU; a guest that never starts another one pays a load and a compare. Interrupt handlers may
- * not use what they guard.
+ * and held by a CPU. Interrupt handlers may not use what they guard.
  */
 #include <stdbool.h>
 #include <sys/lock.h>

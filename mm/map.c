@@ -85,7 +85,7 @@ unsigned mm_map_usable(const struct mm_range *in, unsigned count, uint64_t limit
 		if (end > limit)
 			end = limit;
 		at = end;
-		/* What another type claims wins: cut at the first claim, skip claims at the base. */
+		/* What another type claims wins: cut at the first claim, skip one at the base. */
 		for (unsigned i = 0; i < count && base < end; i++) {
 			uint64_t b = in[i].base, e = range_end(&in[i]);
 
@@ -125,7 +125,8 @@ unsigned mm_map_exclude(struct mm_range *ranges, unsigned count, unsigned max, u
 		}
 		if (r.base < base) {
 			ranges[n++] = (struct mm_range){ r.base, base - r.base, r.type };
-			if (r_end > end) {	/* only one sorted, disjoint range can hold both ends */
+			/* Only one of several disjoint ranges can hold both ends. */
+			if (r_end > end) {
 				upper = (struct mm_range){ end, r_end - end, r.type };
 				upper_at = n;
 			}

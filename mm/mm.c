@@ -59,7 +59,10 @@ static bool map_ram(uint64_t phys, uint64_t size)
 	return tables_map(MM_RAM_BASE + phys, phys, size, mm_ram_flags());
 }
 
-/* Maps all ranges and hands them to the allocator, a piece at a time: tables come out of what went before. */
+/*
+ * Maps all ranges and hands them to the allocator, a piece at a time: the tables for one come out
+ * of those before it.
+ */
 static int map_all_ram(struct mm_range *ranges, unsigned count)
 {
 	const uint64_t piece = 16 * MM_HUGE_SIZE;
@@ -104,11 +107,14 @@ int mm_init(const struct mm_range *map, unsigned count, const struct mm_range *r
 	uint64_t limit = 1ull << cpu_physical_bits();
 	unsigned n;
 
-	n = mm_map_usable(map, count, limit < MM_RAM_LIMIT ? limit : MM_RAM_LIMIT, ranges, MAX_RANGES);
+	if (limit > MM_RAM_LIMIT)
+		limit = MM_RAM_LIMIT;
+	n = mm_map_usable(map, count, limit, ranges, MAX_RANGES);
 	ram_bytes = mm_map_bytes(ranges, n);
 	if (!mm_map_contains(ranges, n, image_phys, image_size)) {
-		log_error("mm: the image needs RAM from %#lx to %#lx, and the memory map has not all of "
-			"it (%lu KiB of RAM in %u ranges): give the guest more memory, QEMU's -m",
+		log_error("mm: the image needs RAM from %#lx to %#lx, and the memory map has not "
+			"all of it (%lu KiB of RAM in %u ranges): give the guest more memory, "
+			"QEMU's -m",
 			(unsigned long)image_phys, (unsigned long)(image_phys + image_size),
 			(unsigned long)ram_bytes / 1024, n);
 		return -EFAULT;
@@ -119,8 +125,8 @@ int mm_init(const struct mm_range *map, unsigned count, const struct mm_range *r
 	for (unsigned i = 0; i < reserved_count; i++)
 		n = mm_map_exclude(ranges, n, MAX_RANGES, reserved[i].base, reserved[i].size);
 	if (mm_map_bytes(ranges, n) < LEAST_FREE_PAGES * MM_PAGE_SIZE) {
-		log_error("mm: %lu KiB of RAM are left beside the image, at least %lu are needed: give "
-			"the guest more memory, QEMU's -m",
+		log_error("mm: %lu KiB of RAM are left beside the image, at least %lu are needed: "
+			"give the guest more memory, QEMU's -m",
 			(unsigned long)mm_map_bytes(ranges, n) / 1024,
 			LEAST_FREE_PAGES * MM_PAGE_SIZE / 1024);
 		return -ENOMEM;

@@ -6,6 +6,7 @@
 #define FIXED_END	0x100000ull
 #define KEEP_BASE	0xfec00000ull	/* I/O APIC, HPET, local APIC, flash */
 #define KEEP_END	0x100000000ull
+#define LARGEST_BLOCK	(1ull << 40)
 #define MOST_STEPS	4096		/* of a walk over masks with holes */
 
 static uint64_t address_mask(const struct mtrrs *m)
@@ -121,7 +122,7 @@ int mtrr_type(const struct mtrrs *m, uint64_t phys, uint64_t size)
 	return type;
 }
 
-/* Adds [base, end) as variable ranges of that type: the largest aligned blocks from the bottom up. */
+/* Adds [base, end) as variable ranges of that type: from the bottom up, as large as aligned. */
 static bool add_blocks(struct mtrrs *m, uint64_t base, uint64_t end, uint64_t type)
 {
 	while (base < end) {
@@ -192,7 +193,7 @@ int mtrr_plan_write_back(struct mtrrs *m, uint64_t phys, uint64_t size)
 	if (mtrr_type(m, phys, size) == MTRR_WRITE_BACK)
 		return 0;
 	if (!(m->def_type & MTRR_DEF_ENABLE)) {
-		/* Firmware left them off, and all memory uncached, RAM too: on, with one type for all. */
+		/* Firmware left them off, and all memory uncached: on, with one type for all. */
 		m->def_type = MTRR_DEF_ENABLE | MTRR_WRITE_BACK;
 		for (unsigned n = 0; n < m->variable_count; n++)
 			m->variable[n] = (struct mtrr_variable){ 0, 0 };
@@ -200,7 +201,8 @@ int mtrr_plan_write_back(struct mtrrs *m, uint64_t phys, uint64_t size)
 	}
 	error = try_plan(m, phys, end, phys, size);
 	/* Fewer registers are needed to cut out a larger aligned block around it. */
-	for (uint64_t block = 2 * size; error == -ENOSPC && block && block <= 1ull << 40; block *= 2) {
+	for (uint64_t block = 2 * size; error == -ENOSPC && block && block <= LARGEST_BLOCK;
+	     block *= 2) {
 		uint64_t base = phys & ~(block - 1);
 
 		if (base < KEEP_END && base + block > KEEP_BASE)

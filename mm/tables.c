@@ -12,7 +12,8 @@
 
 /*
  * Before RAM is mapped, tables come from here. Needed until then: the root, three levels for the
- * image with one table for each 2 MiB that holds borders of rights or guard pages, three or four for RAM.
+ * image with one table for each 2 MiB that holds borders of rights or guard pages, and three or
+ * four for RAM.
  */
 #define POOL_PAGES 16
 static uint64_t pool[POOL_PAGES][ENTRIES]
@@ -75,7 +76,7 @@ bool tables_root_is_set(void)
 	return root;
 }
 
-/* The table below *entry, of pages of level `level`; made, or split from a larger page, if need be. */
+/* The table below *entry, of pages of level `level`; made, or split from a larger page. */
 static uint64_t *table_below(uint64_t *entry, int level)
 {
 	if ((*entry & PTE_PRESENT) && !(*entry & PTE_LARGE))
@@ -128,7 +129,7 @@ static bool change(uint64_t virt, uint64_t phys, uint64_t size, uint64_t flags)
 			entry = &table[virt / page % ENTRIES];
 			if (level == LEVEL_PAGE)
 				break;
-			/* Never over a table: others' pages may hang below, and it would be lost. */
+			/* Never over a table: it would be lost, and others' pages with it. */
 			bool leaf = !(*entry & PTE_PRESENT) || (*entry & PTE_LARGE);
 
 			if (leaf && size >= page && !(virt & (page - 1)) && level < LEVEL_PML4 &&
@@ -143,7 +144,7 @@ static bool change(uint64_t virt, uint64_t phys, uint64_t size, uint64_t flags)
 
 		/* On through the last level's table without walking down to it again. */
 		do {
-			/* Up to the end of its span: less than a whole one only where nothing is. */
+			/* To the end of its span: less than a whole one only where nothing is. */
 			uint64_t step = level_size(level) - (virt & (level_size(level) - 1));
 
 			change_entry((void *)virt, entry++,

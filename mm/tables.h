@@ -19,7 +19,7 @@
 #define PTE_NO_EXECUTE	(1ull << 63)
 #define PTE_ADDRESS	0x000ffffffffff000ull
 
-/* The PAT as mm sets it: index 0 write-back, 1 write-combining, 2 uncached unless MTRR, 3 uncached. */
+/* The PAT as mm sets it: 0 write-back, 1 write-combining, 2 uncached unless MTRR, 3 uncached. */
 #define PTE_WRITE_BACK		0
 #define PTE_WRITE_COMBINING	PTE_PWT
 #define PTE_UNCACHED		(PTE_PCD | PTE_PWT)
@@ -27,7 +27,7 @@
 /* PTE_ flags of RAM: writable, write-back, no-execute where the CPU can. Valid after mm_init(). */
 uint64_t mm_ram_flags(void);
 
-/* Empties the tables; `huge` allows 1 GiB pages. Table pages come from a small pool in the image first. */
+/* Begins with no mappings; `huge` allows 1 GiB pages. The first tables are part of the image. */
 void tables_init(uint64_t image_phys, bool huge);
 
 /* Physical address of the top level, for CR3, and whether there is one yet. */
@@ -35,8 +35,9 @@ uint64_t tables_root(void);
 bool tables_root_is_set(void);
 /*
  * Maps [virt, virt + size) to phys with those PTE_ flags, with the largest pages that alignment
- * allows; both addresses and the size are whole pages. Replaces what was mapped there, splitting larger pages where
- * only a part of one changes. False when a table page could not be had: part of it may be mapped.
+ * allows; both addresses and the size are whole pages. Replaces what was mapped there, splitting
+ * larger pages where only a part of one changes. False when a table could not be had: then a part
+ * may be mapped.
  */
 bool tables_map(uint64_t virt, uint64_t phys, uint64_t size, uint64_t flags);
 

@@ -21,7 +21,7 @@ static const uint32_t fixed_registers[MTRR_FIXED] = {
 
 static bool has_pat;
 static struct mtrrs ours;		/* what mm_force_write_back() made of the MTRRs */
-static void (*apply_changes)(void);	/* NULL: nothing; so that an image that never asks lacks it */
+static void (*apply_changes)(void);	/* a pointer, so that images that never ask lack the code */
 
 static void read_mtrrs(struct mtrrs *m)
 {

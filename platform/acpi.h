@@ -2,7 +2,8 @@
 /*
  * ACPI's static tables. No AML. Every table is taken only with a right checksum and a length that
  * holds it; a bad one is named in a log line and left out.
- * Source: ACPI specification 6.4, chapter 5.2; PCI Firmware specification 3.3 (MCFG); IA-PC HPET 1.0a.
+ * Sources: ACPI specification 6.4, chapter 5.2; PCI Firmware specification 3.3 (MCFG);
+ * IA-PC HPET specification 1.0a.
  */
 #ifndef PLATFORM_ACPI_H
 #define PLATFORM_ACPI_H

@@ -186,7 +186,8 @@ uint64_t acpi_parse_fadt(const struct acpi_header *table, struct acpi_platform *
 	if (flags & FADT_HW_REDUCED) {
 		platform->sleep_control = gas(table, FADT_SLEEP_CONTROL);
 	} else {
-		struct acpi_register timer = fadt_register(table, FADT_X_PM_TIMER, FADT_PM_TIMER, 32);
+		struct acpi_register timer = fadt_register(table, FADT_X_PM_TIMER,
+			FADT_PM_TIMER, 32);
 
 		platform->sci = (uint16_t)number(table, FADT_SCI, 2);
 		platform->smi_command = (uint32_t)number(table, FADT_SMI_COMMAND, 4);

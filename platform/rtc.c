@@ -88,6 +88,9 @@ int64_t rtc_read(void)
 		return 0;
 	if (century < 19 || century > 29)
 		century = 20;
-	return ((days_since_1970(century * 100 + decimal(now.year, binary), month, day) * 24 + hour) *
-		60 + decimal(now.minute, binary)) * 60 + decimal(now.second, binary);
+
+	int64_t days = days_since_1970(century * 100 + decimal(now.year, binary), month, day);
+
+	return ((days * 24 + hour) * 60 + decimal(now.minute, binary)) * 60 +
+		decimal(now.second, binary);
 }

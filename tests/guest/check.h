@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Checks for guests that test their own runtime: each failure is a line, the last word is main()'s. */
+/* Checks for guests that test their own runtime: each failure is a line. */
 #ifndef TESTS_GUEST_CHECK_H
 #define TESTS_GUEST_CHECK_H
 

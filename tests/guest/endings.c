@@ -44,7 +44,8 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(how, "flood") == 0) {
 		for (int i = 0; i < argument; i++)
-			printf("line %d of %d: the quick brown fox jumps over the lazy dog\n", i, argument);
+			printf("line %d of %d: the quick brown fox jumps over the lazy dog\n", i,
+				argument);
 		return 0;
 	}
 	printf("how should I end? \"%s\" is no way\n", how);

@@ -87,7 +87,10 @@ static void check_pages(void)
 	CHECK(mm_free_bytes() == before);
 }
 
-/* Takes all RAM in a hundred blocks, writes to each (little, so that the host needn't have it all), gives all back. */
+/*
+ * Takes all RAM in a hundred blocks, writes to each (little, so that the host needn't have it all)
+ * and gives all back.
+ */
 static void check_all_of_it(void)
 {
 	uint64_t before = mm_free_bytes(), first = MM_NO_PAGES, highest = 0, phys;
@@ -106,7 +109,8 @@ static void check_all_of_it(void)
 		first = phys;
 	}
 	CHECK(mm_free_bytes() == before);
-	printf("took %zu blocks of %zu KiB, up to %#lx\n", taken, block * 4, (unsigned long)highest);
+	printf("took %zu blocks of %zu KiB, up to %#lx\n", taken, block * 4,
+		(unsigned long)highest);
 }
 
 static void check_heap(void)
@@ -172,13 +176,13 @@ static void check_stacks(void)
 	CHECK(!mm_is_mapped(b - 4096 - 1));
 }
 
-/* SeaBIOS leaves the 32-bit window uncached; what a driver asks for must come out, and nothing else. */
+/* SeaBIOS leaves the 32-bit window uncached; what a driver asks for must come out. */
 static void check_types(void)
 {
 	uint64_t region = 0xe0000000, size = 16 << 20;
 
-	printf("type of %#lx: %s, of RAM: %s\n", (unsigned long)region, mm_effective_type(region, size),
-		mm_effective_type(0x200000, 0x100000));
+	printf("type of %#lx: %s, of RAM: %s\n", (unsigned long)region,
+		mm_effective_type(region, size), mm_effective_type(0x200000, 0x100000));
 	CHECK(mm_force_write_back(region, size) == 0);
 	CHECK(strcmp(mm_effective_type(region, size), "write-back") == 0);
 	CHECK(mm_force_write_back(0xfd000000, 1 << 20) == 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Shows the modules that were loaded beside the image, after having used as much memory as there is. */
+/* Shows the module that was loaded beside the image, after having used all memory there is. */
 #include <isthmus/guest.h>
 #include <stdlib.h>
 #include <string.h>
