@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The partition table is written here; the file system in it by mtools. Source: UEFI 2.10, chapter 5
- * and section 13.3. Everything in it is the same for the same program: no time, no random GUIDs.
+ * and section 13.3. Nothing in it is random: the same program gives the same disk.
  */
 #include "host/image/disk.h"
 

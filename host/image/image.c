@@ -138,6 +138,7 @@ bool image_write(const struct image_request *r, char *error)
 	enum image_kind kind = image_kind_of(r->out);
 	struct workplace w;
 	char part[4096];
+	int fd;
 	bool ok;
 
 	if (!check(r, kind, error))
@@ -145,8 +146,14 @@ bool image_write(const struct image_request *r, char *error)
 	/* Beside the file it becomes, so that the last step is one rename. */
 	if ((size_t)snprintf(part, sizeof(part), "%s.part%d", r->out, (int)getpid()) >= sizeof(part))
 		return image_fail(error, "%s: too long a name", r->out);
-	if (!workplace_begin(&w, error))
+	fd = open(part, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return image_fail(error, "can't write %s: %s", r->out, strerror(errno));
+	close(fd);
+	if (!workplace_begin(&w, error)) {
+		unlink(part);
 		return false;
+	}
 	ok = make(r, kind, &w, part, error);
 	if (ok && rename(part, r->out)) {
 		ok = image_fail(error, "can't write %s: %s", r->out, strerror(errno));
