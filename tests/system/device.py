@@ -61,6 +61,21 @@ def test_several_devices(scene):
         "^PASS ivshmem 2: doorbell to itself on each of 64 vectors$", "region: 4 MiB"))
 
 
+def test_behind_bridges(scene):
+    """Bridges that firmware left closed: the driver opens and enables all of them on the way."""
+    deep = ["-device", "pcie-root-port,id=rp,slot=1,chassis=1",
+            "-device", "pcie-pci-bridge,id=b1,bus=rp",
+            "-device", "pci-bridge,id=b2,bus=b1,chassis_nr=2,addr=1"]
+    server = scene.server("1M", 8)
+    for machine, bios, bridges, where in (
+            ("microvm,acpi=on,pcie=on", None, deep, ",bus=b2,addr=2"),
+            ("q35", "qboot.rom", deep, ",bus=b2,addr=2"),
+            ("q35", "qboot.rom", deep[:2], ",bus=rp"),
+            ("pc", "qboot.rom", ["-device", "pci-bridge,id=b1,chassis_nr=1"], ",bus=b1,addr=1")):
+        inspect(scene, bridges + scene.doorbell(server, 8, "iv0", where), machine=machine, bios=bios,
+                expect=("^PASS ivshmem 0: doorbell to itself on each of 8 vectors$",))
+
+
 def test_eight_devices(scene):
     """Eight doorbells with 64 vectors: more than twice what the CPU has; they share."""
     devices = []
