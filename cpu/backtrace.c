@@ -109,7 +109,7 @@ static void print_chain(unsigned number, uintptr_t code, uintptr_t frame)
 				panic_line("  ... and more");
 				return;
 			}
-			/* Above entry.S's own frame lies where it interrupted: no call returns there. */
+			/* Above entry.S's own frame lies where it interrupted: no call's return. */
 			print_frame(number, record[1], !is_entry(code), "");
 		}
 		number++;
@@ -134,8 +134,8 @@ void backtrace_print(uintptr_t code, bool is_return, uintptr_t frame, uintptr_t 
 		return;
 	}
 	/*
-	 * A jump to nowhere, or a fault in a function that keeps no frame: the call's own push still
-	 * lies on top, and the chain doesn't know of it.
+	 * A jump to nowhere, or a fault in a function that keeps no frame: the call's own push
+	 * still lies on top, and the chain doesn't know of it.
 	 */
 	if (backtrace_find_caller(stack_pointer, &word) &&
 	    (frame == 0 || ((const uintptr_t *)frame)[1] != word))

@@ -2,7 +2,8 @@
 """Holds a guest's clock against the host's, with bounds that no load on the host can break: the
 guest's answer was made between the host's sending of the question and its reading of the answer.
 
-Usage: clock.py SECONDS SOURCE [--machine M] [--cpu C]     SOURCE: what the guest must measure with"""
+Usage: clock.py SECONDS SOURCE [--machine M] [--cpu C]
+SOURCE: what the guest must measure with"""
 import argparse
 import os
 import re

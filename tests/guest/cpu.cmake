@@ -19,7 +19,8 @@ isthmus_traps_test(paths-pc paths --machine pc)
 # "-cpu max" has AVX and XSAVE, qemu64 neither.
 foreach(cpu IN ITEMS qemu64 max)
 	foreach(machine IN ITEMS q35 pc)
-		isthmus_boot_test(processor-${machine}-${cpu} processor --machine ${machine} --cpu ${cpu}
+		isthmus_boot_test(processor-${machine}-${cpu} processor
+			--machine ${machine} --cpu ${cpu}
 			--expect "^PASS" --expect "warn .*vector 0xef, which nobody holds")
 	endforeach()
 endforeach()

@@ -13,9 +13,10 @@ processor_interrupt_\vector:
 	.endr
 
 	/*
-	 * unsigned processor_fpu_lost(bool has_avx): fills x87, MXCSR and the vector registers with a
-	 * pattern, takes an interrupt at vector 0x90, and returns how many of them came back
-	 * different: 1 for each half (third) of a vector register, 100 for MXCSR, 1000 for x87.
+	 * unsigned processor_fpu_lost(bool has_avx): fills x87, MXCSR and the vector registers
+	 * with a pattern, takes an interrupt at vector 0x90, and returns how many of them came
+	 * back different: 1 for each half (third) of a vector register, 100 for MXCSR, 1000 for
+	 * x87.
 	 */
 	.globl	processor_fpu_lost
 	.type	processor_fpu_lost, @function
@@ -86,7 +87,7 @@ processor_fpu_lost:
 	.size	processor_fpu_lost, . - processor_fpu_lost
 
 	/*
-	 * void processor_spoil_fpu(bool has_avx): what a handler that uses the FPU leaves behind. Then
+	 * void processor_spoil_fpu(bool has_avx): what a handler that uses the FPU leaves behind;
 	 * in processor_seen_mxcsr what it found.
 	 */
 	.globl	processor_spoil_fpu

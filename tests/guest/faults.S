@@ -94,7 +94,7 @@ fault_\name:
 	movq	0, %rax
 	end double
 
-	/* Vectors without an error code can be raised by an instruction: raise_N for traps_raise[]. */
+	/* Vectors without an error code can be raised by an instruction: see traps_raise[]. */
 	.macro raise vector
 	fault raise_\vector
 	.byte	0xcd, \vector		/* int n, also for 3 */

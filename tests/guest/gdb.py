@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""gdb on a guest, as docs/debugging.md has it: stops in main, then in an exception inside an interrupt
-handler, and finds its way back through both."""
+"""gdb on a guest, as docs/debugging.md has it: stops in main, then in an exception inside an
+interrupt handler, and finds its way back through both."""
 import os
 import re
 import shutil
@@ -13,7 +13,7 @@ import boot
 
 COMMANDS = ("hbreak main", "continue", "break trap_handle", "continue", "bt", "kill")
 TRACE = (r"#0 +(0x\w+ in )?trap_handle \(.*signal handler called.*#2 +(0x\w+ in )?read_through \(.*"
-         r"in vector_dispatch \(.*signal handler called.*clock_sleep_until \(.*in wait_for_handler \(")
+         r"in vector_dispatch \(.*signal handler called.*in wait_for_handler \(")
 
 
 def main():

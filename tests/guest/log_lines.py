@@ -33,7 +33,7 @@ def main():
             found.append(f"out of order: {line!r}")
         counts[kind] = number + 1
         if (stamp is None) != (kind == "printed line"):
-            found.append(f"time stamp where there should be none, or none where one should: {line!r}")
+            found.append(f"a time stamp too many or too few: {line!r}")
         # Of main's stamps nothing follows: a handler may come between the stamp and its line.
         if kind == "warn  handler line":
             if float(stamp) < last:

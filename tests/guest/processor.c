@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // processor: vectors, stray and spurious interrupts, FPU state, timers and the clock, from inside.
-// processor lines: logs and prints from main and from a handler at once; log_lines.py looks at the lines.
+// processor lines: logs and prints from main and a handler at once; log_lines.py looks at that.
 // processor clock: answers each byte on the serial port with its clock, for clock.py to compare.
 #include <errno.h>
 #include <isthmus/clock.h>
@@ -151,7 +151,7 @@ static void check_fpu(void)
 	CHECK(processor_seen_mxcsr == 0x1f80); /* the handler began with the ABI's default */
 	vector_free(INT_VECTOR);
 
-	/* Without the flag nobody saves it: the check above can fail. The handler sees it as it is. */
+	/* Without the flag nobody saves it: the check above can fail. The handler sees all. */
 	CHECK(take_vector(INT_VECTOR, spoil, &calls, 0) == INT_VECTOR);
 	CHECK(processor_fpu_lost(has_avx) == 1000 + 100 + 32 + (has_avx ? 16 : 0));
 	CHECK(processor_seen_mxcsr == 0x3f80);
@@ -273,8 +273,8 @@ static void check_clock(void)
 	}
 	ticks = clock_ticks() - ticks;
 	CHECK(backwards == 0);
-	printf("clock: %s, %u ppm, then %u ppm; TSC %u MHz, APIC timer %u kHz\n", clock_source_name(),
-	       ppm, clock_error_ppm(), (unsigned)(clock_frequency_hz() / 1000000),
+	printf("clock: %s, %u ppm, then %u ppm; TSC %u MHz, APIC timer %u kHz\n",
+	       clock_source_name(), ppm, clock_error_ppm(), (unsigned)(clock_frequency_hz() / 1000000),
 	       (unsigned)(apic_timer_frequency() / 1000));
 	CHECK(ppm > 0 && ppm < 100000);
 	CHECK(clock_error_ppm() <= ppm);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// traps MODE: goes wrong in the way MODE names, and so must end in a panic that names it right. What
-// the panic has to show is printed before, as "expect" lines; traps.py compares.
+// traps MODE: goes wrong in the way MODE names, and so must end in a panic that names it right.
+// What the panic has to show is printed before, as "expect" lines; traps.py compares.
 #include <isthmus/clock.h>
 #include <isthmus/log.h>
 #include <stdint.h>

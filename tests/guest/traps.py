@@ -87,7 +87,7 @@ PATHS = {
     "large_frame": ([r"panic traps: stack overflow in large_frame\+0x", TRACE_TO_MAIN], []),
     "handler": ([r"panic traps: page fault \(#PF\): read of 0x10 \(null pointer\) in "
                  r"(read_through|handle_badly)\+0x", r"#\d+ +\w{16} vector_dispatch\+0x",
-                 r"#\d+ +\w{16} clock_sleep_until\+0x", r"#\d+ +\w{16} wait_for_handler\+0x",
+                 r"#\d+ +\w{16} cpu_common_entry\+0x", r"#\d+ +\w{16} wait_for_handler\+0x",
                  TRACE_TO_MAIN], []),
     "handler_overflow": ([r"panic traps: stack overflow in use_up\+0x\w+: the interrupt stack",
                           r"#\d+ +\w{16} vector_dispatch\+0x", TRACE_TO_MAIN], []),

@@ -133,7 +133,7 @@ static void readable_in_the_midst_of_changes(void **state)
 {
 	(void)state;
 	memset(&shared, 0, sizeof(shared));
-	clock_track_set_slope(&shared, 1, 1); /* the first and the last word, which two stores make */
+	clock_track_set_slope(&shared, 1, 1); /* the first and the last word: two stores */
 	signal(SIGTRAP, read_in_between);
 	set_trap_flag(true);
 	clock_track_set_slope(&shared, 3, 3);
