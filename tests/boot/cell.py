@@ -56,6 +56,8 @@ class Region:
     def options(self, bus):
         n = self.number
         where = f",bus={bus}" if bus else ""
+        if bus and bus.startswith("bridge"):
+            where += ",addr=1"      # slot 0 of a bridge with hotplug takes no device
         if self.doorbell:
             return ["-chardev", f"socket,path={self.server.path},id=iv{n}",
                     "-device", f"ivshmem-doorbell,chardev=iv{n},vectors={self.vectors}{where}"]
