@@ -11,6 +11,9 @@
 #include "host/client/ivshmem_protocol.h"
 #include "report.h"
 
+#define UNREAD_MIN   32  /* messages that may wait in a client's socket, however few its vectors */
+#define MESSAGE_COST 768 /* bytes that Linux charges a socket for a message of 8 */
+
 int clients_init(struct clients *clients, unsigned int vectors, bool sticky, int region, int epoll)
 {
 	*clients = (struct clients){.vectors = vectors, .region = region, .epoll = epoll};
@@ -182,6 +185,22 @@ void clients_refuse(int sock, int64_t refusal)
 	close(sock);
 }
 
+/*
+ * Descriptors that wait unread in sockets count against the user's limit on open files, and at the
+ * limit nobody gets any more. So no client may hold back more of them than about what it costs in
+ * descriptors anyway: then all together stay below the limit.
+ */
+static void limit_unread(const struct clients *clients, int sock)
+{
+	unsigned int messages = clients->vectors + 1;
+	int bytes;
+
+	if (messages < UNREAD_MIN)
+		messages = UNREAD_MIN;
+	bytes = (int)messages * MESSAGE_COST / 2; /* the kernel doubles it, see socket(7) */
+	setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 /* A client with an id and a watched socket, or NULL and *@refusal. */
 static struct client *admit(struct clients *clients, int sock, int64_t *refusal)
 {
@@ -218,6 +237,7 @@ static struct client *admit(struct clients *clients, int sock, int64_t *refusal)
 		free(client);
 		return NULL;
 	}
+	limit_unread(clients, sock);
 	client->sock = sock;
 	client->id = (unsigned int)id;
 	client->pid = credentials.pid;

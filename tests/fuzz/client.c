@@ -12,6 +12,7 @@
  * whole one, events end, and no descriptor stays open.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -43,11 +44,6 @@ static void must(bool truth)
 {
 	if (!truth)
 		abort();
-}
-
-static void remove_socket(void)
-{
-	unlink(address.sun_path);
 }
 
 static uint8_t next_byte(void)
@@ -137,6 +133,7 @@ static void *serve(void *unused)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	pthread_t thread;
+	int file;
 
 	(void)argc;
 	(void)argv;
@@ -145,7 +142,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	listener = socket(AF_UNIX, SOCK_STREAM, 0);
 	must(bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0);
 	must(listen(listener, 1) == 0);
-	atexit(remove_socket);
+	/* libFuzzer ends without atexit(): keep the socket's file without its name. */
+	file = open(address.sun_path, O_PATH);
+	must(file >= 0 && unlink(address.sun_path) == 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", file);
 	region = memfd_create("fuzz", 0);
 	event = eventfd(0, EFD_NONBLOCK);
 	must(region >= 0 && ftruncate(region, 4096) == 0 && event >= 0 && pipe(pipes) == 0);

@@ -1,16 +1,28 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Clients that misbehave, and limits that are reached: each hurts only who caused it."""
-import array
 import os
 import resource
 import signal
 import socket
-import struct
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import (Case, REFUSED_FILES, main, readable, ring, rung, wait_for)  # noqa: E402
+from harness import (Case, REFUSED_FILES, die_with_parent, main, ring, rung,  # noqa: E402
+                     wait_for)
+
+
+# Puts 400 descriptors under way, says so, and waits.
+HOLD_DESCRIPTORS = """
+import socket, time
+ends = [socket.socketpair() for _ in range(4)]
+for a, _ in ends:
+    for _ in range(100):
+        socket.send_fds(a, [b"x"], [0])
+print("!", end="", flush=True)
+time.sleep(60)
+"""
 
 
 def files(limit):
@@ -132,14 +144,11 @@ class Faults(Case):
     def test_one_who_reads_is_never_cut_off(self):
         server = self.server("-n", 1)
         reader = self.client(server, 1, keep=False)
-        news = 0
-        for _ in range(45):
-            for _ in range(50):
-                self.client(server, 1, keep=False).close()
-            news += len(reader.pending())
-        while news < 2 * 45 * 50:
-            reader.take(*reader.receive())
-            news += 1
+        for _ in range(2200):
+            client = self.client(server, 1, keep=False)
+            reader.joined(client.id, 1)
+            client.close()
+            reader.left(client.id)
         self.assertEqual(server.log(), "")
 
     def test_a_slow_reader_misses_nothing(self):
@@ -247,22 +256,49 @@ class Faults(Case):
         clients[0].close()
         self.still_serves(server, 128)
 
-    def test_descriptors_in_flight(self):
-        """A user's descriptors under way count against its limit (ETOOMANYREFS): nothing is lost."""
+    def unprivileged(self, *args, **kwargs):
+        """A server of a user of its own, for whom limits count."""
         if os.geteuid():
             self.skipTest("needs root, to run the server as another user")
-        server = self.server("-n", 64, "--memfd", shm=False, user=65534, limits=files(400))
+        user = 100000 + os.getpid() % 50000
+        server = self.server(*args, "--memfd", shm=False, user=user, **kwargs)
         os.chmod(server.path, 0o777)
-        # Three that don't read hold back 1 + 64, 1 + 128 and 1 + 192 descriptors: 388 and more.
-        slow = [self.client(server) for _ in range(4)]
-        time.sleep(0.2)
-        before = cpu_seconds(server)
-        time.sleep(0.3)
-        self.assertLess(cpu_seconds(server) - before, 0.2, "it waits, and doesn't spin")
-        for client in slow:
+        return server, user
+
+    def test_those_who_do_not_read_leave_the_others_their_descriptors(self):
+        """A user's descriptors under way count against its limit, whoever doesn't read them."""
+        server, _ = self.unprivileged("-n", 64, limits=files(300))
+        deaf = [self.client(server) for _ in range(3)]
+        reader = self.client(server, 64, keep=False)
+        self.assertEqual(sorted(reader.peers), [0, 1, 2])
+        for client in deaf:
             client.handshake(64)
-        for client in slow:
             client.until(3, 64)
+
+    def test_descriptors_in_flight(self):
+        """At that limit (ETOOMANYREFS) all waits, and nothing is lost."""
+        server, user = self.unprivileged("-n", 16, limits=files(200))
+        holder = subprocess.Popen([sys.executable, "-c", HOLD_DESCRIPTORS], user=user,
+                                  stdout=subprocess.PIPE, preexec_fn=die_with_parent)
+        try:
+            self.assertEqual(holder.stdout.read(1), b"!")
+            waiting = [self.client(server) for _ in range(3)]
+            self.assertEqual(waiting[0].receive()[0], 0)
+            self.assertEqual(waiting[0].receive()[0], 0)
+            self.assertTrue(waiting[0].nothing(0.2), "the region can't be sent")
+            before = cpu_seconds(server)
+            time.sleep(0.3)
+            self.assertLess(cpu_seconds(server) - before, 0.2, "it waits, and doesn't spin")
+        finally:
+            holder.kill()
+            holder.wait()
+            holder.stdout.close()
+        waiting[0].id = 0
+        waiting[0].region = waiting[0].receive()[1]
+        for client in waiting[1:]:
+            client.greeting()
+        for client in waiting:
+            client.until(2, 16)
         self.assertEqual(server.log(), "")
 
     def test_descriptors_stay_flat(self):
