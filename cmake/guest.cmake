@@ -29,9 +29,15 @@ target_include_directories(isthmus_guest_flags INTERFACE
 set(ISTHMUS_LINKER_SCRIPT "${ISTHMUS_ROOT}/linker/guest.ld")
 # -u: ours come first, before newlib's own abort() and assert(), which bring a printf along.
 set(ISTHMUS_GUEST_LINK -nostdlib -static -no-pie -Wl,-u,abort -Wl,-u,__assert_func
-	-Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
+	-Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack
+	-Wl,--no-warn-rwx-segments
 	"-Wl,-T,${ISTHMUS_LINKER_SCRIPT}")
 set_property(GLOBAL PROPERTY ISTHMUS_GUEST_ROOMS "")
+
+# For isthmus_add_app() in a project that took this one in with add_subdirectory().
+foreach(name IN ITEMS ISTHMUS_ROOT ISTHMUS_NEWLIB ISTHMUS_LINKER_SCRIPT ISTHMUS_GUEST_LINK)
+	set(${name} "${${name}}" CACHE INTERNAL "")
+endforeach()
 
 function(isthmus_guest_room name)
 	cmake_parse_arguments(R "NO_FPU;SMALL" "" "" ${ARGN})
