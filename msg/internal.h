@@ -263,6 +263,8 @@ void pools_free(struct msg_region *region);
 typedef bool wait_condition(void *arg);
 /* 0: the condition is true; -EAGAIN: the deadline had passed; -ETIMEDOUT. */
 int wait_for(struct msg_context *context, wait_condition *ready, void *arg, uint64_t deadline);
+/* How often to look for one thing, without looking at the clock or anything else, before wait_for. */
+unsigned wait_polls(const struct msg_context *context);
 /* Looks around in all regions, and settles what our receivers owe their senders. */
 void context_scan(struct msg_context *context);
 /* A plain pause of about ns, without looking at anything. */

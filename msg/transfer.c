@@ -15,7 +15,6 @@
 
 #define EMPTY_POLLS_PER_SCAN 64
 #define SCAN_NS              (100 * NS_PER_US)
-#define SPIN_POLLS           64
 
 /* ---- sending ---- */
 
@@ -306,13 +305,15 @@ static bool readable_condition(void *arg)
 
 int channel_await(struct msg_channel *channel, uint64_t deadline)
 {
-	unsigned i;
+	unsigned polls;
 	int err;
 
-	if (deadline && !channel->error)
-		for (i = 0; i < SPIN_POLLS; i++)
+	if (deadline && !channel->error) {
+		channel_settle(channel);
+		for (polls = wait_polls(channel->region->context); polls; polls--)
 			if (ring_poll(&channel->rx))
 				return 0;
+	}
 	err = channel_empty(channel);
 	if (err != -EAGAIN || !deadline)
 		return ring_poll(&channel->rx) && !channel->error ? 0 : err;

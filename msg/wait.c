@@ -22,6 +22,8 @@
 #define SPIN_PROBE_NS   (100 * NS_PER_US)
 #define SPIN_MIN_NS     500
 #define PROBE_EVERY     64
+#define POLLS_LONG      1000
+#define POLLS_SHORT     16
 #define RESCUE_GRACE_NS (2 * NS_PER_MS)
 
 void context_scan(struct msg_context *context)
@@ -160,6 +162,14 @@ static int sleep_phase(struct msg_context *context, wait_condition *ready, void 
 	}
 }
 
+unsigned wait_polls(const struct msg_context *context)
+{
+	bool pays = context->spin_option ? context->spin_option != MSG_SPIN_NEVER :
+					   context->spin_ns >= SPIN_MIN_NS;
+
+	return pays ? POLLS_LONG : POLLS_SHORT;
+}
+
 /* How long to poll. Where it doesn't pay (the peer needs our core, or messages are rare) the budget
  * halves with every vain try down to nothing; now and then a longer try finds out whether that has
  * changed. */
@@ -200,12 +210,15 @@ int wait_for(struct msg_context *context, wait_condition *ready, void *arg, uint
 	context->slept = false;
 	if (ready(arg))
 		return 0;
-	context_scan(context);
-	if (ready(arg))
-		return 0;
-	start = now = context->last_scan_ns;
-	if (now >= deadline)
-		return -EAGAIN;
+	start = now = context_now(context);
+	// Not at every call: it costs a cache line for each slot.
+	if (now >= deadline || now - context->last_scan_ns >= SCAN_NS) {
+		context_scan(context);
+		if (ready(arg))
+			return 0;
+		if (now >= deadline)
+			return -EAGAIN;
+	}
 	budget = spin_budget(context);
 	for (n = 1; now - start < budget && now < deadline; n++) {
 		if (ready(arg)) {
