@@ -193,6 +193,7 @@ static void exchange(void)
 	for (i = 0; i < 4; i++)
 		CHECK(msg_recv(at_alpha, data, sizeof(data), 0) >= 0);
 	CHECK(!msg_send(at_alpha, "answer", 6, 0));
+	CHECK(msg_send_array(at_alpha, data, 8, 5, 0) == 5);
 	for (i = 0; i < sizeof(data); i++)
 		data[i] = (uint8_t)(i * 7 + 1);
 	// Larger than the ring takes.

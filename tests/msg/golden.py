@@ -13,7 +13,7 @@ MAGIC = 0x0053554D48545349
 CLAIMS = ["free", "held", "dead", "left"]
 STATES = ["free", "connect", "open", "closed", "reset"]
 ENDPOINTS = ["free", "tentative", "firm"]
-TYPES = {1: "message", 2: "buffer"}
+TYPES = {1: "message", 2: "buffer", 3: "run"}
 
 
 class Broken(Exception):
@@ -181,6 +181,12 @@ class Region:
                 where, length = struct.unpack_from("<2Q", self.image, at + 8)
                 payload = self.image[where:where + length]
                 line += f", {length} bytes at {where:#x}"
+            elif kind == 3:
+                each, count = struct.unpack_from("<2I", self.image, at + 8)
+                skip = 56 if each * count >= 512 else 8
+                need(skip + each * count == length, "run of another length")
+                line += f", {count} messages of {each}"
+                payload = self.image[at + 8 + skip:at + 8 + length]
             else:
                 payload = self.image[at + 8:at + 8 + length]
             self.say(line + f": {payload[:8].hex()}... check {fnv1a(payload):#010x}")

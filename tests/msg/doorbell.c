@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Processes over a server's region: eventfds as doorbells, sleeps that only a doorbell ends, the server's death.
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "tests/msg/harness.h"
+
+static char where[128], socket_path[112];
+
+static pid_t start_server(void)
+{
+	const char *build = getenv("ISTHMUS_BUILD");
+	char program[512];
+	struct stat status;
+	unsigned i;
+	pid_t pid;
+
+	CHECK(build);
+	snprintf(program, sizeof(program), "%s/bin/ivshmem-server", build);
+	snprintf(socket_path, sizeof(socket_path), "%s.socket", test_region(4096));
+	snprintf(where, sizeof(where), "socket=%s", socket_path);
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		execl(program, program, "-F", "--memfd", "-S", socket_path, "-l", "4M", "-n", "2", NULL);
+		_exit(127);
+	}
+	for (i = 0; stat(socket_path, &status); i++) {
+		CHECK(i < 1000);
+		CHECK(waitpid(pid, NULL, WNOHANG) == 0);
+		msg_sleep_until(in_ms(10));
+	}
+	return pid;
+}
+
+static void stop_server(pid_t pid)
+{
+	CHECK(!kill(pid, SIGTERM));
+	CHECK(waitpid(pid, NULL, 0) == pid);
+}
+
+static struct msg_region *attach(const char *name, uint64_t spin)
+{
+	struct msg_options options = { .name = name, .spin_ns = spin };
+	struct msg_region *region;
+
+	OK(msg_attach(where, &options, &region));
+	return region;
+}
+
+#define ROUNDS 20000
+
+static void echo_peer(void *arg)
+{
+	struct msg_region *region = attach("echo", (uint64_t)(uintptr_t)arg);
+	struct msg_listener *listener;
+	struct msg_channel *channel;
+	struct msg_wait_stats waits;
+	uint8_t data[64];
+	int64_t len;
+
+	OK(msg_listen(region, "echo", NULL, &listener));
+	OK(msg_accept(listener, &channel, in_ms(20000)));
+	while ((len = msg_recv(channel, data, sizeof(data), in_ms(20000))) != -EPIPE)
+		OK(msg_send(channel, data, (size_t)OK(len), in_ms(20000)));
+	msg_wait_stats(region, &waits);
+	EQUAL(waits.rescues, 0);
+	OK(msg_leave(region));
+}
+
+// Both asleep: every message is announced by a doorbell, none by the backing timer, and no ring is in vain.
+static void asleep(void)
+{
+	pid_t server = start_server(), pid = test_spawn(echo_peer, (void *)MSG_SPIN_NEVER);
+	struct msg_region *region = attach("caller", MSG_SPIN_NEVER);
+	struct msg_channel *channel;
+	struct msg_wait_stats waits;
+	struct msg_stats stats;
+	uint8_t data[64];
+	unsigned i;
+
+	OK(msg_connect(region, "echo", NULL, &channel, in_ms(20000)));
+	for (i = 0; i < ROUNDS; i++) {
+		test_fill(data, sizeof(data), i);
+		OK(msg_send(channel, data, sizeof(data), in_ms(20000)));
+		memset(data, 0, sizeof(data));
+		EQUAL(msg_recv(channel, data, sizeof(data), in_ms(20000)), sizeof(data));
+		CHECK(test_filled(data, sizeof(data), i));
+	}
+	msg_stats(channel, &stats);
+	msg_wait_stats(region, &waits);
+	EQUAL(waits.rescues, 0);
+	CHECK(stats.doorbells <= ROUNDS + 10);
+	CHECK(waits.sleeps >= stats.wakeups);
+	EQUAL(stats.doorbells + stats.suppressed, stats.sent);
+	OK(msg_leave(region));
+	test_join(pid);
+	stop_server(server);
+}
+
+static void slow_reader(void *arg)
+{
+	struct msg_region *region = attach("reader", MSG_SPIN_NEVER);
+	struct msg_listener *listener;
+	struct msg_channel *channel;
+	struct msg_wait_stats waits;
+	uint8_t data[300];
+	unsigned i;
+
+	(void)arg;
+	OK(msg_listen(region, "reader", NULL, &listener));
+	OK(msg_accept(listener, &channel, in_ms(20000)));
+	for (i = 0; i < ROUNDS; i++) {
+		EQUAL(msg_recv(channel, data, sizeof(data), in_ms(20000)), sizeof(data));
+		CHECK(test_filled(data, sizeof(data), i));
+		if (i % 100 == 0)
+			msg_sleep_until(msg_now_ns() + MS / 10);
+	}
+	msg_wait_stats(region, &waits);
+	EQUAL(waits.rescues, 0);
+	OK(msg_leave(region));
+}
+
+// The sender sleeps for space: the receiver's releases must wake it.
+static void asleep_for_space(void)
+{
+	pid_t server = start_server(), pid = test_spawn(slow_reader, NULL);
+	struct msg_region *region = attach("writer", MSG_SPIN_NEVER);
+	struct msg_channel_options options = { .ring = 1024 };
+	struct msg_channel *channel;
+	struct msg_wait_stats waits;
+	struct msg_stats stats;
+	uint8_t data[300];
+	unsigned i;
+
+	OK(msg_connect(region, "reader", &options, &channel, in_ms(20000)));
+	for (i = 0; i < ROUNDS; i++) {
+		test_fill(data, sizeof(data), i);
+		OK(msg_send(channel, data, sizeof(data), in_ms(20000)));
+	}
+	msg_stats(channel, &stats);
+	msg_wait_stats(region, &waits);
+	CHECK(stats.full_waits > 10);
+	EQUAL(waits.rescues, 0);
+	EQUAL(msg_recv(channel, data, sizeof(data), in_ms(20000)), -EPIPE);
+	OK(msg_leave(region));
+	test_join(pid);
+	stop_server(server);
+}
+
+// A receiver that never sleeps is never rung.
+static void awake(void)
+{
+	pid_t server = start_server(), pid = test_spawn(echo_peer, (void *)MSG_FOREVER);
+	struct msg_region *region = attach("caller", MSG_FOREVER);
+	struct msg_channel *channel;
+	struct msg_stats stats;
+	unsigned i, got;
+
+	OK(msg_connect(region, "echo", NULL, &channel, in_ms(20000)));
+	for (i = 0; i < 200; i++) {
+		OK(msg_send(channel, &i, sizeof(i), in_ms(20000)));
+		EQUAL(msg_recv(channel, &got, sizeof(got), in_ms(20000)), sizeof(got));
+		EQUAL(got, i);
+	}
+	msg_stats(channel, &stats);
+	EQUAL(stats.doorbells, 0);
+	EQUAL(stats.wakeups, 0);
+	OK(msg_leave(region));
+	test_join(pid);
+	stop_server(server);
+}
+
+// The server dies: messages go on, the event is told, and the peers still wake each other.
+static void server_dies(void)
+{
+	pid_t server = start_server(), pid = test_spawn(echo_peer, (void *)MSG_SPIN_NEVER);
+	struct msg_region *region = attach("caller", MSG_SPIN_NEVER);
+	struct msg_channel *channel;
+	struct msg_event event;
+	unsigned i, got, lost = 0;
+
+	OK(msg_connect(region, "echo", NULL, &channel, in_ms(20000)));
+	for (i = 0; i < 1000; i++) {
+		if (i == 100)
+			test_kill(server);
+		OK(msg_send(channel, &i, sizeof(i), in_ms(20000)));
+		EQUAL(msg_recv(channel, &got, sizeof(got), in_ms(20000)), sizeof(got));
+		EQUAL(got, i);
+		while (msg_next_event(region, &event) > 0)
+			lost += event.type == MSG_EVENT_SERVER_LOST;
+	}
+	EQUAL(lost, 1);
+	OK(msg_leave(region));
+	test_join(pid);
+	unlink(socket_path);
+}
+
+static void nothing_peer(void *arg)
+{
+	attach("restarted", 0);
+	_exit(arg != NULL);
+}
+
+// A process that is killed and comes back through the server.
+static void ids(void)
+{
+	pid_t server = start_server();
+	struct msg_region *region = attach("watcher", 0);
+	struct msg_wait_item item = { .type = MSG_WAIT_EVENT, .region = region };
+	struct msg_event event;
+	struct msg_peer self;
+	unsigned joined = 0, i;
+
+	msg_self(region, &self);
+	EQUAL(self.id, 0);
+	EQUAL(self.vectors >= 1, 1);
+	for (i = 0; i < 3; i++)
+		test_join(test_spawn(nothing_peer, NULL));
+	while (joined < 1) {
+		OK(msg_wait(&item, 1, in_ms(20000)));
+		while (msg_next_event(region, &event) > 0)
+			joined += event.type == MSG_EVENT_DIED;
+	}
+	OK(msg_leave(region));
+	stop_server(server);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "asleep", asleep, 120 },
+		{ "asleep_for_space", asleep_for_space, 120 },
+		{ "awake", awake, 120 },
+		{ "server_dies", server_dies, 0 },
+		{ "ids", ids, 0 },
+	};
+
+	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}
