@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RAW_ROUND_TRIPS 1000
+#define RAW_ROUND_TRIPS 50
+#define DEATH_NS 20000000000ULL /* polling guests on a busy host may stand still for long */
 #define MEET_TIMEOUT_NS 60000000000ULL
 
 uint8_t app_buffer[APP_MESSAGE_MAX] __attribute__((aligned(4096)));
@@ -118,6 +119,7 @@ static void open_channel(struct app *app, uint64_t spin_ns, uint32_t ring)
 	const struct msg_options options = {
 		.name = app->leads ? "leader" : "follower",
 		.spin_ns = spin_ns,
+		.death_ns = DEATH_NS,
 	};
 	const struct msg_channel_options channel = { .ring = ring };
 	uint64_t deadline = msg_now_ns() + MEET_TIMEOUT_NS;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #define OPEN_TIMEOUT_NS 10000000000ULL
+#define DEATH_NS 20000000000ULL /* a busy host may stop a process for long */
 #define ENDPOINT "bench"
 
 /* This process's place in the region. How it waits is chosen when it attaches, and a second region
@@ -30,6 +31,7 @@ static int attach(int side, uint64_t spin_ns)
 	const struct msg_options options = {
 		.name = side ? "bench-1" : "bench-0",
 		.spin_ns = spin_ns,
+		.death_ns = DEATH_NS,
 	};
 
 	if (here.region && here.spin_ns == spin_ns)
