@@ -41,7 +41,7 @@ class Protocol(Case):
         server = self.server("-n", 4)
         old = [self.client(server, 4) for _ in range(8)]
         for client in old:
-            client.pending()
+            client.until(7, 4)
         for _ in range(20):
             new = self.client(server)
             new.greeting()
@@ -84,7 +84,7 @@ class Protocol(Case):
         server = self.server("-n", 2)
         clients = [self.client(server, 2) for _ in range(5)]
         for client in clients:
-            client.pending()
+            client.until(4, 2)
         clients[2].close()
         for client in clients[:2] + clients[3:]:
             client.left(2)
@@ -98,7 +98,7 @@ class Protocol(Case):
         server = self.server("-n", 2)
         stays = self.client(server, 2)
         others = [self.client(server, 2) for _ in range(30)]
-        stays.pending()
+        stays.until(30, 2)
         for client in others:
             client.sock.close()
         gone = [stays.receive() for _ in range(30)]
