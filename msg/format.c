@@ -148,14 +148,14 @@ static bool format_write(struct msg_region *region, const struct geometry *geo, 
 	if (!format_step(region, token, &beat))
 		return false;
 	region_store64(&header->magic, 0);
-	region_fence();
 	region->geo = *geo;
 	region->geo.format_id = token;
 	for (i = 0; i < geo->slots; i++) {
 		if (!format_step(region, token, &beat))
 			return false;
-		region_store64(&region_slot(region, i)->claim, 0);
-		region_store64(&region_slot(region, i)->life, 0);
+		// Release: whoever sees a slot cleared sees the format gone.
+		region_store_release64(&region_slot(region, i)->claim, 0);
+		region_store_release64(&region_slot(region, i)->life, 0);
 	}
 	context_zero(&head, sizeof(head));
 	head.h.version = WIRE_VERSION;

@@ -154,7 +154,7 @@ inline sleep_end(me) {
 	STORE(me, ASLEEP + me, asleep)          /* mark_awake */
 }
 
-/* ring_receiver, after a look at the other's asleep word. */
+/* ring_sleeper, after a look at the other's asleep word. */
 inline ring_if_asleep(me, other) {
 	seen = word[ASLEEP + other];
 	if

@@ -5,11 +5,11 @@
 /* mutant: -DNO_SECOND_LOOK */
 /*
  * A connect that gives up in the very moment in which it is accepted (connect_withdraw against
- * accept_request in msg/channel.c): never does the connecting side free its block and ring while the listener
+ * answer in msg/channel.c): never does the connecting side free its block and ring while the listener
  * takes the channel for open.
  *
- *   NO_WITHDRAW_FENCE  the fence in connect_withdraw       NO_ACCEPT_FENCE  the fence after OPEN in accept
- *   NO_SECOND_LOOK     accept doesn't look again after its OPEN
+ *   NO_WITHDRAW_FENCE  the fence in connect_withdraw       NO_ACCEPT_FENCE  the fence in answer
+ *   NO_SECOND_LOOK     answer doesn't look again after its OPEN
  */
 #define PEERS 2
 #define SB 2
