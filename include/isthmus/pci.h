@@ -29,6 +29,9 @@
 #define PCI_MEMORY 0x2
 #define PCI_BUS_MASTER 0x4
 
+/* pci_msix_bind(): the handler may use SSE and AVX. The same as in cpu/vectors.h. */
+#define VECTOR_SAVES_FPU 1u
+
 #define PCI_BAR_IO 0x1	     /* ports, not memory */
 #define PCI_BAR_64 0x2	     /* 64 bits wide: takes the next BAR's register too */
 #define PCI_BAR_PREFETCH 0x4 /* reads have no effect */

@@ -123,5 +123,5 @@ isthmus_boot_test(acpi-long-hpet maps --append "as=long-hpet" --expect "^PASS"
 isthmus_boot_test(acpi-short-fadt maps --append "as=short-fadt" --expect "^PASS"
 	--expect "warn  acpi: table \"FACP\" at .* says that it is 7 bytes long: left out")
 
-isthmus_add_test(NAME outside-project AREA boot TIMEOUT 300
+isthmus_add_test(NAME outside-project AREA boot ALL TIMEOUT 600
 	COMMAND ${ISTHMUS_PYTHON} "${CMAKE_CURRENT_SOURCE_DIR}/outside.py")
