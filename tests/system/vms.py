@@ -101,7 +101,7 @@ class Scene:
         for server in self.servers:
             if error:
                 print(f"--- server: {server.log()}")
-            server.stop()
+            server.remove()
         self.temporary.cleanup()
 
     def server(self, size="1M", vectors=1, *more):
