@@ -70,16 +70,6 @@ static size_t options_length(const EFI_LOADED_IMAGE *self)
 	return n;
 }
 
-static bool ends_with(const CHAR16 *text, size_t n, const char *tail, size_t tail_length)
-{
-	if (n < tail_length)
-		return false;
-	for (size_t i = 0; i < tail_length; i++)
-		if (text[n - tail_length + i] != (CHAR16)tail[i])
-			return false;
-	return true;
-}
-
 /* The end of the first word, with "..." as the shell groups it. */
 static size_t skip_word(const CHAR16 *text, size_t n)
 {
@@ -94,7 +84,6 @@ static size_t skip_word(const CHAR16 *text, size_t n)
 
 static void add_options(struct line *l, const EFI_LOADED_IMAGE *self, EFI_HANDLE handle)
 {
-	static const char initrd[] = " initrd=initrd";	/* QEMU's firmware appends it for -initrd */
 	const CHAR16 *text = self->LoadOptions;
 	size_t n = options_length(self), i = 0;
 	void *shell;
@@ -102,8 +91,6 @@ static void add_options(struct line *l, const EFI_LOADED_IMAGE *self, EFI_HANDLE
 	if (n && !EFI_ERROR(firmware->BootServices->HandleProtocol(handle, &shell_parameters_guid,
 			&shell)))
 		i = skip_word(text, n);
-	if (ends_with(text, n, initrd, sizeof(initrd) - 1))
-		n -= sizeof(initrd) - 1;
 	while (i < n && text[i] == ' ')
 		i++;
 	if (i < n && l->length)

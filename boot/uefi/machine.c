@@ -68,8 +68,8 @@ void find_framebuffer(struct handover *handover)
 }
 
 /*
- * The initial RAM disk: a LoadFile2 under a vendor's device path, which QEMU's firmware puts up for
- * -initrd. Source: Linux Documentation/admin-guide/efi-stub.rst; UEFI 2.10, 13.2.
+ * The initial RAM disk: a LoadFile2 under a vendor's device path, which boot loaders and the UEFI
+ * shell's `initrd` put up. QEMU's -initrd doesn't get here: it wants a Linux kernel beside it. Source: Linux Documentation/admin-guide/efi-stub.rst; UEFI 2.10, 13.2.
  */
 struct initrd_path {
 	VENDOR_DEVICE_PATH vendor;

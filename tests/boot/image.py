@@ -90,6 +90,25 @@ class Image(unittest.TestCase):
         struct.pack_into("<HH", same, 60, 0, 0)
         self.assertEqual(small, bytes(same))
 
+    def test_elf_is_what_pvh_monitors_expect(self):
+        """One Xen note with a physical entry in the image's first 2 MiB; no other note to stumble over."""
+        elf = read(self.make("h.elf"))
+        entry, = struct.unpack_from("<Q", elf, 24)
+        headers = [struct.unpack_from("<IIQQQQQQ", elf, 64 + 56 * i)
+                   for i in range(struct.unpack_from("<H", elf, 56)[0])]
+        loads = [h for h in headers if h[0] == 1]
+        notes = [h for h in headers if h[0] == 4]
+        self.assertEqual((min(h[4] for h in loads), len(notes)), (2 << 20, 1))
+        _, _, offset, _, _, size, _, align = notes[0]
+        self.assertEqual(align, 4)
+        name_size, size_of, kind = struct.unpack_from("<III", elf, offset)
+        self.assertEqual((name_size, size_of, kind, elf[offset + 12:offset + 16]), (4, 8, 18, b"Xen\0"))
+        self.assertEqual(size, 12 + 4 + 8)
+        start, = struct.unpack_from("<Q", elf, offset + 16)
+        self.assertTrue(2 << 20 <= start < 4 << 20, hex(start))
+        for at, field in ((start, 4), (entry, 3)):
+            self.assertTrue(any(h[field] <= at < h[field] + h[5] and h[1] & 1 for h in loads), hex(at))
+
     @needs("uefi")
     def test_efi_carries_the_elf_and_its_arguments(self):
         elf = read(self.make("h.elf"))
