@@ -13,6 +13,9 @@
 #define DEBUG_EXIT_MOST		100
 #define DEBUG_EXIT_PANIC	127
 
+#define POST_PORT		0x80	/* for firmware's progress; read, it only takes time */
+#define MOST_READS		5000000	/* half a microsecond each at least */
+
 #define PM1_SLEEP_TYPE_SHIFT	10	/* ACPI 6.4, 4.8.3.2.1 */
 #define PM1_SLEEP_ENABLE	(1u << 13)
 #define PM1_SCI_ENABLED		(1u << 0)
@@ -38,6 +41,13 @@ static void write_register(const struct acpi_register *reg, uint32_t value)
 		mmio_write16(at, (uint16_t)value);
 }
 
+/* A machine takes its time to go off, and its CPU goes on meanwhile: wait for some seconds. */
+static void wait_for_the_end(void)
+{
+	for (unsigned i = 0; i < MOST_READS; i++)
+		port_in8(POST_PORT);
+}
+
 void platform_power_off(void)
 {
 	const struct acpi_platform *p = acpi_platform();
@@ -53,12 +63,14 @@ void platform_power_off(void)
 		write_register(&p->sleep_control, a << SLEEP_TYPE_SHIFT | SLEEP_ENABLE);
 		write_register(&p->pm1a_control, a << PM1_SLEEP_TYPE_SHIFT | PM1_SLEEP_ENABLE);
 		write_register(&p->pm1b_control, b << PM1_SLEEP_TYPE_SHIFT | PM1_SLEEP_ENABLE);
+		wait_for_the_end();
 	}
 	if (p->reset.address) {
 		struct acpi_register reset = p->reset;
 
 		reset.width = 8;	/* the value is a byte, and so is the access */
 		write_register(&reset, p->reset_value);
+		wait_for_the_end();
 	}
 }
 
