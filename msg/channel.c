@@ -402,11 +402,15 @@ int msg_connect(struct msg_region *region, const char *name,
 	const struct msg_channel_options *options, struct msg_channel **result, uint64_t deadline)
 {
 	struct connecting c = { .region = region };
+	unsigned i;
 	int err;
 
 	err = name_copy(c.name, name);
 	if (err)
 		return err;
+	for (i = 0; i < WIRE_ENDPOINTS; i++)
+		if (region->listener[i] && name_equal(region->listener[i]->name, c.name))
+			return -EINVAL;
 	for (;;) {
 		if (!presence_check_self(region))
 			return region->error;

@@ -65,6 +65,7 @@ struct msg_region {
 	uint64_t last_heart_ns;  /* when the hearts were looked at */
 	uint64_t sleeps, rescues, resets;
 	struct msg_beat beat;
+	bool beating;
 	struct peer_view *view;        /* [geo.slots] */
 	struct msg_channel **channel;  /* [geo.channels] by control block */
 	uint32_t *generation;          /* [geo.channels] the last used of each control block */
@@ -198,6 +199,7 @@ bool format_unchanged(const struct msg_region *region);
 /* ---- presence.c ---- */
 int presence_join(struct msg_region *region, uint64_t deadline);
 void presence_leave(struct msg_region *region);
+void presence_stop_beating(struct msg_region *region);
 /* Looks at every slot; updates the views, and the channels and listeners that they concern. The
  * hearts are looked at only when it is time. */
 void presence_scan(struct msg_region *region);

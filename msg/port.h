@@ -134,7 +134,8 @@ int msg_join(struct msg_context *context, const struct msg_region_ops *ops,
  * whenever the port notices. They only note the fact; the app hears of it through msg_next_event.
  */
 void msg_region_leaving(struct msg_region *region);     /* unplug was asked for */
-void msg_region_gone(struct msg_region *region);        /* base must not be touched any more */
+void msg_region_gone(struct msg_region *region);        /* from its return on, neither msg nor the
+							 * heart (beat_stop was called) touches base */
 void msg_region_server_lost(struct msg_region *region);
 
 #endif

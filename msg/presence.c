@@ -6,8 +6,8 @@
  *   0, LEFT, DEAD  a newcomer, by CAS        HELD (new)    no live control block refers to the old life
  *   HELD           its holder, by CAS        LEFT          it leaves
  *   HELD           anybody, by CAS           DEAD          the beat stood still for death_ns of the
- *                                                          observer's clock, or a newcomer has the same
- *                                                          IVPosition (the server gives one id to one client)
+ *                                                          observer's clock; or for 2.5 beats, and a
+ *                                                          newcomer has the same IVPosition
  *
  * Where an emulator drops the lock prefix, two newcomers can both believe they won; the later store stays
  * in the word. Each waits SETTLE_NS and looks again, and goes on looking at every publication: the loser
@@ -43,7 +43,22 @@ static bool slot_reusable(struct msg_region *region, uint32_t index, uint64_t cl
 	return !claim || !land_referred(region, index, CLAIM_WITH(claim, CLAIM_HELD));
 }
 
-// A slot that still shows our IVPosition is our former life.
+// Does this heart stand still for the time of two beats and a half?
+static bool heart_stands(struct msg_region *region, const struct wire_slot *slot)
+{
+	uint64_t beat = region_load64(&slot->beat);
+	unsigned i;
+
+	for (i = 0; i < 10; i++) {
+		wait_pause(region->context, region->geo.beat_ns / 4);
+		if (region_load64(&slot->beat) != beat)
+			return false;
+	}
+	return true;
+}
+
+// A slot that shows our IVPosition is our former life: no need to wait for its death time. Unless it
+// beats: then it came through another server, which had given out the same ids.
 static void bury_former_self(struct msg_region *region)
 {
 	uint32_t i;
@@ -55,7 +70,8 @@ static void bury_former_self(struct msg_region *region)
 		uint64_t claim = region_load_acquire64(&slot->claim);
 
 		if (CLAIM_STATE(claim) == CLAIM_HELD && region_load_acquire64(&slot->life) == claim &&
-			region_load32(&slot->peer_id) == region->ops.peer_id)
+			region_load32(&slot->peer_id) == region->ops.peer_id &&
+			heart_stands(region, slot))
 			region_cas64(&slot->claim, claim, CLAIM_WITH(claim, CLAIM_DEAD));
 	}
 }
@@ -159,6 +175,7 @@ int presence_join(struct msg_region *region, uint64_t deadline)
 		region->slot = NULL;
 		return err;
 	}
+	region->beating = true;
 	slot_initialise(region);
 	// Pairs with the acquire in view_take.
 	region_store_release64(&region->slot->life, region->life);
@@ -166,11 +183,18 @@ int presence_join(struct msg_region *region, uint64_t deadline)
 	return 0;
 }
 
+void presence_stop_beating(struct msg_region *region)
+{
+	if (region->beating)
+		region->ops.beat_stop(region->ops.arg, &region->beat);
+	region->beating = false;
+}
+
 void presence_leave(struct msg_region *region)
 {
 	if (!region->slot)
 		return;
-	region->ops.beat_stop(region->ops.arg, &region->beat);
+	presence_stop_beating(region);
 	if (region->gone)
 		return;
 	region_cas64(&region->slot->claim, region->life, CLAIM_WITH(region->life, CLAIM_LEFT));

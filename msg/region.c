@@ -310,6 +310,7 @@ void msg_region_gone(struct msg_region *region)
 {
 	uint32_t i;
 
+	presence_stop_beating(region);
 	region->gone = true;
 	region->error = -ENODEV;
 	for (i = 0; i < region->geo.channels; i++)

@@ -33,17 +33,17 @@ void channel_write_figures(struct msg_channel *channel)
 	region_store64(&mine->empty_waits, channel->empty_waits);
 }
 
-static void __attribute__((noinline)) ring_receiver(struct msg_channel *channel, uint32_t asleep)
+// The other side sleeps: rings, unless we did already. True: rang.
+static bool __attribute__((noinline)) ring_sleeper(struct msg_channel *channel, uint32_t asleep)
 {
 	struct peer_view *view = channel->view;
 
-	if (asleep == view->last_rung || view->life != channel->peer_life) {
-		region_store64(&channel->mine->suppressed, ++channel->suppressed);
-		return;
-	}
+	if (asleep == view->last_rung || view->life != channel->peer_life)
+		return false;
 	view->last_rung = asleep;
 	region_store64(&channel->mine->doorbells, ++channel->doorbells);
 	presence_ring(channel->region, view, channel->peer_slot);
+	return true;
 }
 
 void channel_publish(struct msg_channel *channel, uint64_t messages, uint64_t bytes)
@@ -57,9 +57,7 @@ void channel_publish(struct msg_channel *channel, uint64_t messages, uint64_t by
 	region_fence();
 	channel->fenced = channel->rx.released;
 	asleep = region_load32(channel->peer_asleep);
-	if (__builtin_expect(asleep & 1, 0))
-		ring_receiver(channel, asleep);
-	else
+	if (__builtin_expect(!(asleep & 1), 1) || !ring_sleeper(channel, asleep))
 		region_store64(&channel->mine->suppressed, ++channel->suppressed);
 	if (__builtin_expect(
 		region_load64(&channel->theirs->status) != channel->their_status, 0))
@@ -251,7 +249,7 @@ void channel_settle(struct msg_channel *channel)
 		return;
 	asleep = region_load32(channel->peer_asleep);
 	if (asleep & 1)
-		ring_receiver(channel, asleep);
+		ring_sleeper(channel, asleep);
 }
 
 void channel_give_back(struct msg_channel *channel, uint32_t position)

@@ -168,7 +168,8 @@ int msg_accept(struct msg_listener *listener, struct msg_channel **channel, uint
 
 /* Opens a channel to the named endpoint; waits for a listener that isn't there yet.
  * -ETIMEDOUT: nobody listened or accepted in time; -ECONNREFUSED: the listener had no room;
- * -ENOSPC: this peer has no channel or the region no memory left; -EINVAL; -ENOMEM. */
+ * -ENOSPC: this peer has no channel or the region no memory left; -EINVAL: bad name, or this peer's own
+ * listener; -ENOMEM. */
 int msg_connect(struct msg_region *region, const char *name,
 	const struct msg_channel_options *options, struct msg_channel **channel, uint64_t deadline);
 
