@@ -12,7 +12,7 @@
 #include <isthmus/clock.h>
 #include <isthmus/scratch.h>
 
-#define RING_TIMEOUT_NS 5000000000ull /* for what must come */
+#define RING_TIMEOUT_NS 3000000000ull /* for what must come */
 #define QUIET_NS 20000000ull	      /* for what must not come */
 #define STEP_NS 1000000ull
 #define WORDS 8			      /* written at each end of an area */

@@ -1,13 +1,42 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Standard input: the console, a line at a time as far as has come. */
+#include "libc/input.h"
 #include <errno.h>
 #include <isthmus/clock.h>
-#include <stdbool.h>
 #include <unistd.h>
 #include "platform/console.h"
 
-#define POLL_NS		5000000ull	/* between two looks at the console the CPU sleeps */
 #define END_OF_INPUT	4		/* Ctrl-D, as terminals send it */
+#define NOTHING		(-1)
+
+static int ahead = NOTHING;		/* taken from the console by input_waits() */
+static bool ended, after_return;
+
+/* The next byte without the line feed of a pair, or NOTHING. */
+static int next_byte(void)
+{
+	int c = ahead;
+
+	if (c != NOTHING) {
+		ahead = NOTHING;
+		return c;
+	}
+	c = console_read_char();
+	if (after_return && c == '\n') {
+		after_return = false;
+		c = console_read_char();
+	}
+	if (c >= 0)
+		after_return = c == '\r';
+	return c < 0 ? NOTHING : c;
+}
+
+bool input_waits(void)
+{
+	if (!ended && ahead == NOTHING)
+		ahead = next_byte();
+	return ended || ahead != NOTHING;
+}
 
 /*
  * Blocks until there is something, then returns what has come up to a line's end. A carriage
@@ -16,7 +45,6 @@
  */
 _READ_WRITE_RETURN_TYPE read(int fd, void *buffer, size_t size)
 {
-	static bool ended, after_return;
 	char *bytes = buffer;
 	size_t n = 0;
 
@@ -25,16 +53,12 @@ _READ_WRITE_RETURN_TYPE read(int fd, void *buffer, size_t size)
 		return -1;
 	}
 	while (n < size && !ended) {
-		int c = console_read_char();
-		bool pair = after_return && c == '\n';
+		int c = next_byte();
 
-		after_return = c < 0 ? after_return : c == '\r';
-		if (pair)
-			continue;
-		if (c < 0 && n)
+		if (c == NOTHING && n)
 			break;
-		if (c < 0) {
-			clock_sleep_until(clock_now_ns() + POLL_NS);
+		if (c == NOTHING) {
+			clock_sleep_until(clock_now_ns() + INPUT_POLL_NS);
 		} else if (c == END_OF_INPUT) {
 			ended = n == 0;
 			break;
