@@ -108,7 +108,7 @@ def test_again_and_again(scene):
     for _ in range(2):
         check_pair(*pair(scene, server), 500, 5000)
     for victim in (0, 1):
-        guests = pair(scene, server, "--doorbell 2000000 --polled 0 --timeout 4")
+        guests = pair(scene, server, "--doorbell 2000000 --polled 0 --timeout 3")
         wait_balls(server, guests)
         guests[victim].kill()
         guests[1 - victim].end(1, (r"^pingpong: partner \d+ has been silent in round trip \d+",))
@@ -117,10 +117,10 @@ def test_again_and_again(scene):
 
 def test_killed_at_doorbell(scene):
     server = scene.server()
-    a, b = pair(scene, server, "--doorbell 2000000 --polled 0 --timeout 4")
+    a, b = pair(scene, server, "--doorbell 2000000 --polled 0 --timeout 3")
     wait_balls(server, (a, b))
     a.kill()
-    b.end(1, (r"^pingpong: partner \d+ has been silent in round trip \d+ \(doorbell\) for 4 s: it is "
+    b.end(1, (r"^pingpong: partner \d+ has been silent in round trip \d+ \(doorbell\) for 3 s: it is "
               "gone, or hangs$",))
     lines = [line for line in b.output().splitlines() if line.startswith("pingpong:")]
     if len(lines) != 2:
@@ -129,10 +129,10 @@ def test_killed_at_doorbell(scene):
 
 def test_killed_at_polling(scene):
     server = scene.server()
-    a, b = pair(scene, server, "--doorbell 0 --polled 5000000 --timeout 4")
+    a, b = pair(scene, server, "--doorbell 0 --polled 5000000 --timeout 3")
     wait_balls(server, (a, b))
     b.kill()
-    a.end(1, (r"^pingpong: partner \d+ has been silent in round trip \d+ \(polled\) for 4 s",))
+    a.end(1, (r"^pingpong: partner \d+ has been silent in round trip \d+ \(polled\) for 3 s",))
 
 
 def test_stopped_for_a_while(scene):

@@ -2,6 +2,7 @@
 """What the tests with several VMs share: a server, regions, guests that run side by side.
 
 A test file is a list of functions named test_*; main() runs those that its arguments name, or all."""
+import contextlib
 import os
 import re
 import shlex
@@ -98,11 +99,12 @@ class Scene:
             guest.process.stdin.close()
             if error:
                 print(f"--- {guest.name}: {shlex.join(guest.line)}\n{guest.output()}")
-        for server in self.servers:
-            if error:
-                print(f"--- server: {server.log()}")
-            server.remove()
-        self.temporary.cleanup()
+        with contextlib.ExitStack() as last:  # all of it, even if a server complains at its end
+            last.callback(self.temporary.cleanup)
+            for server in self.servers:
+                if error:
+                    print(f"--- server: {server.log()}")
+                last.callback(server.remove)
 
     def server(self, size="1M", vectors=1, *more):
         server = harness.Server("-l", size, "-n", vectors, *more)
