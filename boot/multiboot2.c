@@ -94,7 +94,8 @@ static void take_tag(struct boot_info *info, const struct tag *tag)
 
 	switch (tag->type) {
 	case TAG_COMMAND_LINE:
-		boot_copy_command_line(info, (uint64_t)tag->data);
+		if (size && tag->data[size - 1] == '\0')
+			boot_copy_command_line(info, (uint64_t)tag->data);
 		break;
 	case TAG_MODULE:
 		if (size >= sizeof(*module) && module->end > module->start)
