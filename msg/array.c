@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Many messages of one size at once. They travel as a run: one header and one copy for all of them,
- * where single records of 8 bytes would cost a header each. To the receiver they are messages like any
- * others.
+ * Many messages of one size at once. They travel as a run: one header and one copy for all of
+ * them, where single records of 8 bytes would cost a header each. To the receiver they are
+ * messages like any others.
  */
 #include "msg/transfer.h"
 
@@ -106,7 +106,8 @@ int msg_recv_array(struct msg_channel *channel, void *data, size_t size, unsigne
 			err = -EMSGSIZE;
 			break;
 		}
-		n += take(channel, header, (uint8_t *)data + (uint64_t)n * size, from, size, count - n);
+		n += take(channel, header, (uint8_t *)data + (uint64_t)n * size, from, size,
+			count - n);
 	} while (n < count && (header = channel_poll(channel)));
 	if (!n)
 		return channel->error ? channel->error : err;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Messages larger than a ring takes. A pool is one deed of land, cut into blocks by its owner alone, who
- * keeps the books in private memory; only a descriptor {offset, length} travels, as a RING_BUFFER record.
- * No release message is needed: when the receiver gives the record back, it has given the buffer back.
- * A buffer may be under way on several channels; its block is free when the app and all of them let go.
+ * Messages larger than a ring takes. A pool is one deed of land, cut into blocks by its owner
+ * alone, who keeps the books in private memory; only a descriptor {offset, length} travels, as a
+ * RING_BUFFER record. No release message is needed: when the receiver gives the record back, it
+ * has given the buffer back. A buffer may be under way on several channels; its block is free when
+ * the app and all of them let go.
  */
 #include "msg/transfer.h"
 
@@ -168,6 +169,11 @@ static int take(struct msg_region *region, uint64_t size, struct msg_buffer *buf
 	return buffer->block ? 0 : -ENOMEM;
 }
 
+static uint64_t block_size(size_t len)
+{
+	return len ? (len + BLOCK_ALIGN - 1) & ~(uint64_t)(BLOCK_ALIGN - 1) : BLOCK_ALIGN;
+}
+
 int msg_buffer_alloc(struct msg_region *region, size_t len, struct msg_buffer **result)
 {
 	struct msg_buffer *buffer;
@@ -181,8 +187,7 @@ int msg_buffer_alloc(struct msg_region *region, size_t len, struct msg_buffer **
 	if (!buffer)
 		return -ENOMEM;
 	reap_all(region);
-	err = take(region, len ? (len + BLOCK_ALIGN - 1) & ~(uint64_t)(BLOCK_ALIGN - 1) : BLOCK_ALIGN,
-		buffer);
+	err = take(region, block_size(len), buffer);
 	if (err) {
 		context_free(region->context, buffer);
 		return err;

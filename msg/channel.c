@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The life of a channel. Each side has one control block in its own slot and writes only that; the two name
- * each other by slot, life, index and generation, so that nothing of an earlier life is taken for live.
+ * The life of a channel. Each side has one control block in its own slot and writes only that; the
+ * two name each other by slot, life, index and generation, so that nothing of an earlier life is
+ * taken for live.
  *
  *   my state   the other's state    what it means, and what I do
  *   FREE       -                    connect: ring and fields written, then CONNECT
  *   CONNECT    -                    waiting; the listener finds my block by scanning and ringing
  *   CONNECT    OPEN, naming me      answered: I check its ring, then OPEN
  *   CONNECT    -                    gave up: CLOSED, full fence; FREE unless an OPEN block names me
- *   FREE       CONNECT to my name   accept: ring and fields written, OPEN, full fence; if the other is no
- *                                   longer CONNECT or OPEN: FREE
+ *   FREE       CONNECT to my name   accept: ring and fields written, OPEN, full fence; if the other
+ *                                   is no longer CONNECT or OPEN: FREE
  *   OPEN       CONNECT, OPEN        messages flow
  *   OPEN       CLOSED               I receive what is left, sending is -EPIPE
  *   OPEN       RESET                both directions end: -ECONNRESET
@@ -20,7 +21,7 @@
  *   RESET      other generation,
  *              life over
  */
-#include "msg/internal.h"
+#include "msg/channel.h"
 
 void channel_set_state(struct msg_channel *channel, enum channel_state state)
 {
@@ -47,7 +48,8 @@ void channel_fault(struct msg_channel *channel, const char *what, const void *wh
 	channel_end(channel, -ECONNRESET);
 	region->resets++;
 	context_report(region->context, 1,
-		"channel with peer '%s' (slot %u) reset: %s: 0x%x at offset 0x%x", channel->peer.name,
+		"channel with peer '%s' (slot %u) reset: %s: 0x%x at offset 0x%x",
+		channel->peer.name,
 		(uint64_t)channel->peer_slot, what, seen, channel->fault.offset);
 	if (!presence_check_self(region))
 		return;
@@ -57,14 +59,14 @@ void channel_fault(struct msg_channel *channel, const char *what, const void *wh
 	presence_wake(region, channel->peer_slot, false);
 }
 
-static bool peer_alive(const struct msg_channel *channel)
+bool channel_peer_alive(const struct msg_channel *channel)
 {
 	return region_load_acquire64(&region_slot(channel->region, channel->peer_slot)->claim) ==
 	       channel->peer_life;
 }
 
 // Frees everything of a channel; its block must not be needed by anybody.
-static void channel_destroy(struct msg_channel *channel)
+void channel_destroy(struct msg_channel *channel)
 {
 	struct msg_region *region = channel->region;
 
@@ -88,7 +90,7 @@ void channel_forget(struct msg_channel *channel)
 // A closed channel whose other side has let go: everything comes back.
 static void linger_check(struct msg_channel *channel)
 {
-	if (peer_alive(channel)) {
+	if (channel_peer_alive(channel)) {
 		uint64_t status = region_load_acquire64(&channel->theirs->status);
 
 		if (STATUS_GENERATION(status) == channel->their_generation &&
@@ -110,7 +112,7 @@ void channel_check(struct msg_channel *channel)
 	}
 	if (!channel->opened || channel->error)
 		return;
-	if (!peer_alive(channel)) {
+	if (!channel_peer_alive(channel)) {
 		channel->peer_ended = true;
 		channel->send_error = -EPIPE;
 		return;
@@ -151,7 +153,7 @@ static uint32_t free_block(const struct msg_region *region)
 }
 
 // Takes a control block and a ring; nothing is visible yet.
-static int channel_create(struct msg_region *region, const struct msg_channel_options *options,
+int channel_create(struct msg_region *region, const struct msg_channel_options *options,
 	struct msg_channel **result)
 {
 	uint32_t size = options && options->ring ? options->ring : region->geo.default_ring, i;
@@ -202,7 +204,7 @@ static int channel_create(struct msg_region *region, const struct msg_channel_op
 }
 
 // Writes all of my block but the status.
-static void channel_write_block(struct msg_channel *channel, uint32_t endpoint)
+void channel_write_block(struct msg_channel *channel, uint32_t endpoint)
 {
 	struct wire_channel *mine = channel->mine;
 	unsigned i;
@@ -225,7 +227,7 @@ static void channel_write_block(struct msg_channel *channel, uint32_t endpoint)
 	}
 }
 
-static void channel_set_peer(struct msg_channel *channel, uint32_t slot, uint64_t life)
+void channel_set_peer(struct msg_channel *channel, uint32_t slot, uint64_t life)
 {
 	struct msg_region *region = channel->region;
 
@@ -237,7 +239,7 @@ static void channel_set_peer(struct msg_channel *channel, uint32_t slot, uint64_
 }
 
 // The other side's block: found at index, generation. Its ring is checked here, once for all.
-static bool channel_take_ring(struct msg_channel *channel, uint32_t index, uint64_t status)
+bool channel_take_ring(struct msg_channel *channel, uint32_t index, uint64_t status)
 {
 	struct msg_region *region = channel->region;
 	const struct wire_channel *theirs = slot_channel(region, channel->peer_slot, index);
@@ -258,7 +260,7 @@ static bool channel_take_ring(struct msg_channel *channel, uint32_t index, uint6
 	return true;
 }
 
-static void channel_opened(struct msg_channel *channel)
+void channel_opened(struct msg_channel *channel)
 {
 	region_store32(&channel->mine->peer_index, channel->their_index);
 	region_store32(&channel->mine->peer_generation, channel->their_generation);
@@ -266,335 +268,6 @@ static void channel_opened(struct msg_channel *channel)
 	channel->opened = true;
 	channel_set_state(channel, CHANNEL_OPEN);
 }
-
-/* ---- connecting ---- */
-
-// The block of the listener that names ours; the status or 0.
-static uint64_t find_answer(const struct msg_channel *channel, uint32_t *index)
-{
-	const struct msg_region *region = channel->region;
-	uint32_t i;
-
-	for (i = 0; i < region->geo.channels; i++) {
-		const struct wire_channel *theirs = slot_channel(region, channel->peer_slot, i);
-		// Pairs with the release in channel_set_state.
-		uint64_t status = region_load_acquire64(&theirs->status);
-
-		if (STATUS_STATE(status) != CHANNEL_OPEN ||
-			region_load32(&theirs->peer_slot) != region->index ||
-			region_load64(&theirs->peer_life) != region->life ||
-			region_load32(&theirs->peer_index) != channel->index ||
-			region_load32(&theirs->peer_generation) != channel->generation)
-			continue;
-		*index = i;
-		return status;
-	}
-	return 0;
-}
-
-struct connecting {
-	struct msg_region *region;
-	struct msg_channel *channel;
-	char name[WIRE_NAME];
-	struct endpoint_place place;
-	uint64_t status;
-	uint32_t index;
-	int refused;
-};
-
-static bool connect_found(void *arg)
-{
-	struct connecting *c = arg;
-
-	return c->region->error || endpoint_find(c->region, c->name, &c->place);
-}
-
-// Answered, refused, or the listener is gone.
-static bool connect_answered(void *arg)
-{
-	struct connecting *c = arg;
-	const struct wire_endpoint *endpoint;
-	uint64_t refusal;
-
-	if (c->region->error)
-		return true;
-	c->status = find_answer(c->channel, &c->index);
-	if (c->status)
-		return true;
-	endpoint = &region_slot(c->region, c->place.slot)->endpoint[c->place.index];
-	refusal = region_load64(&endpoint->refusal);
-	if (refusal >> 4 == ((uint64_t)c->channel->generation << 28 |
-		(uint64_t)c->region->index << 12 | c->channel->index) && (refusal & 0xf)) {
-		c->refused = -ECONNREFUSED;
-		return true;
-	}
-	if (c->region->view[c->place.slot].life == c->place.life &&
-		region_load_acquire32(&endpoint->state) ==
-			(c->place.generation << 2 | ENDPOINT_FIRM))
-		return false;
-	// It may have answered us and stopped listening between our two looks.
-	c->status = find_answer(c->channel, &c->index);
-	return true;
-}
-
-// Gives up a connect. If the listener answered in this moment, the channel lingers.
-static void connect_withdraw(struct msg_channel *channel)
-{
-	struct msg_region *region = channel->region;
-	uint64_t status;
-	uint32_t index;
-
-	if (region->error) {
-		channel_forget(channel);
-		return;
-	}
-	channel_set_state(channel, CHANNEL_CLOSED);
-	region_fence();
-	context_relax(region->context);
-	status = peer_alive(channel) ? find_answer(channel, &index) : 0;
-	if (!status) {
-		channel_destroy(channel);
-		return;
-	}
-	channel->theirs = slot_channel(region, channel->peer_slot, index);
-	channel->their_generation = STATUS_GENERATION(status);
-	channel->lingering = true;
-	presence_wake(region, channel->peer_slot, false);
-}
-
-// One request to the listener at c->place. 0: open; -EAGAIN: it is gone, look for another.
-static int connect_request(struct connecting *c, uint64_t deadline)
-{
-	struct msg_channel *channel = c->channel;
-	struct msg_context *context = c->region->context;
-	int err;
-
-	channel_set_peer(channel, c->place.slot, c->place.life);
-	c->status = 0;
-	c->refused = 0;
-	channel_write_block(channel, c->place.generation << 8 | c->place.index);
-	channel_set_state(channel, CHANNEL_CONNECT);
-	for (;;) {
-		uint64_t step = context_now(context) + 5 * NS_PER_MS;
-
-		// A ring can be lost while QEMU doesn't yet know the peer: again until answered.
-		presence_wake(c->region, c->place.slot, true);
-		err = wait_for(context, connect_answered, c, step < deadline ? step : deadline);
-		if (!err || context_now(context) >= deadline)
-			break;
-	}
-	if (c->region->error)
-		return c->region->error;
-	if (c->status) {
-		if (!channel_take_ring(channel, c->index, c->status)) {
-			channel_fault(channel, "impossible ring in an answer",
-				slot_channel(c->region, c->place.slot, c->index), c->status);
-			return -ECONNRESET;
-		}
-		channel_opened(channel);
-		presence_wake(c->region, c->place.slot, false);
-		return 0;
-	}
-	return err ? -ETIMEDOUT : c->refused ? c->refused : -EAGAIN;
-}
-
-int msg_connect(struct msg_region *region, const char *name,
-	const struct msg_channel_options *options, struct msg_channel **result, uint64_t deadline)
-{
-	struct connecting c = { .region = region };
-	unsigned i;
-	int err;
-
-	err = name_copy(c.name, name);
-	if (err)
-		return err;
-	for (i = 0; i < WIRE_ENDPOINTS; i++)
-		if (region->listener[i] && name_equal(region->listener[i]->name, c.name))
-			return -EINVAL;
-	for (;;) {
-		if (!presence_check_self(region))
-			return region->error;
-		err = wait_for(region->context, connect_found, &c, deadline);
-		if (err)
-			return -ETIMEDOUT;
-		if (region->error)
-			return region->error;
-		err = channel_create(region, options, &c.channel);
-		if (err)
-			return err;
-		err = connect_request(&c, deadline);
-		if (!err) {
-			*result = c.channel;
-			return 0;
-		}
-		connect_withdraw(c.channel);
-		if (err != -EAGAIN)
-			return err;
-	}
-}
-
-/* ---- accepting ---- */
-
-struct request {
-	uint32_t slot, index;
-	uint64_t status;
-};
-
-static bool request_answered(const struct msg_region *region, const struct request *r)
-{
-	uint32_t i;
-
-	for (i = 0; i < region->geo.channels; i++) {
-		const struct msg_channel *channel = region->channel[i];
-
-		if (channel && channel->peer_slot == r->slot && channel->their_index == r->index &&
-			channel->their_generation == STATUS_GENERATION(r->status) &&
-			channel->peer_life == region->view[r->slot].life)
-			return true;
-	}
-	return false;
-}
-
-static uint64_t refusal_word(const struct request *r, enum wire_reason reason)
-{
-	return (uint64_t)STATUS_GENERATION(r->status) << 32 | (uint64_t)r->slot << 16 |
-	       r->index << 4 | reason;
-}
-
-// Is the block a request to one of our listeners that waits for an answer? *endpoint: to which.
-static bool request_waits(const struct msg_region *region, struct request *r, uint32_t *endpoint)
-{
-	const struct wire_channel *block = slot_channel(region, r->slot, r->index);
-	const struct msg_listener *listener;
-	uint32_t e;
-
-	// Pairs with the release in channel_set_state.
-	r->status = region_load_acquire64(&block->status);
-	if (STATUS_STATE(r->status) != CHANNEL_CONNECT ||
-		region_load32(&block->peer_slot) != region->index ||
-		region_load64(&block->peer_life) != region->life)
-		return false;
-	e = region_load32(&block->endpoint);
-	if ((e & 0xff) >= WIRE_ENDPOINTS)
-		return false;
-	listener = region->listener[e & 0xff];
-	if (!listener || listener->generation != e >> 8 || request_answered(region, r) ||
-		(region_load64(&listener->wire->refusal) & ~0xfull) == refusal_word(r, 0))
-		return false;
-	*endpoint = e & 0xff;
-	return true;
-}
-
-static bool find_request(struct msg_listener *listener, struct request *r)
-{
-	struct msg_region *region = listener->region;
-	uint32_t endpoint;
-
-	for (r->slot = 0; r->slot < region->geo.slots; r->slot++) {
-		struct peer_view *view = &region->view[r->slot];
-		bool waiting = false;
-
-		if (!view->requests || !view->life || r->slot == region->index)
-			continue;
-		for (r->index = 0; r->index < region->geo.channels; r->index++) {
-			if (!request_waits(region, r, &endpoint))
-				continue;
-			waiting = true;
-			if (endpoint == listener->index)
-				return true;
-		}
-		// Nothing for any listener: not looked at again before the slot changes.
-		if (!waiting)
-			view->requests = false;
-	}
-	return false;
-}
-
-bool listener_waiting(struct msg_listener *listener)
-{
-	struct request r;
-
-	return listener->region->error || find_request(listener, &r);
-}
-
-static bool accept_ready(void *arg)
-{
-	return listener_waiting(arg);
-}
-
-static void refuse(struct msg_listener *listener, const struct request *r, enum wire_reason reason)
-{
-	region_store_release64(&listener->wire->refusal, refusal_word(r, reason));
-	presence_changed(listener->region);
-	presence_wake(listener->region, r->slot, true);
-}
-
-// -EAGAIN: the request was withdrawn or nonsense; look for the next.
-static int answer(struct msg_listener *listener, const struct request *r,
-	struct msg_channel **result)
-{
-	struct msg_region *region = listener->region;
-	const struct wire_channel *block = slot_channel(region, r->slot, r->index);
-	struct msg_channel *channel;
-	uint64_t status;
-	int err;
-
-	if (region_load32(&block->kind) != KIND_MESSAGES) {
-		refuse(listener, r, REASON_BAD_KIND);
-		return -EAGAIN;
-	}
-	err = channel_create(region, &listener->options, &channel);
-	if (err) {
-		refuse(listener, r, err == -ENOSPC ? REASON_NO_LAND : REASON_NO_CHANNEL);
-		return err;
-	}
-	channel_set_peer(channel, r->slot, region->view[r->slot].life);
-	if (!channel_take_ring(channel, r->index, r->status)) {
-		context_report(region->context, 1,
-			"connect from peer '%s' (slot %u) refused: impossible ring", channel->peer.name,
-			(uint64_t)r->slot);
-		refuse(listener, r, REASON_BAD_VALUE);
-		channel_destroy(channel);
-		return -EAGAIN;
-	}
-	channel_write_block(channel, 0);
-	channel_opened(channel);
-	region_fence();
-	context_relax(region->context);
-	status = region_load_acquire64(&block->status);
-	if (!peer_alive(channel) || STATUS_GENERATION(status) != channel->their_generation ||
-		(STATUS_STATE(status) != CHANNEL_CONNECT && STATUS_STATE(status) != CHANNEL_OPEN)) {
-		channel_destroy(channel);
-		return -EAGAIN;
-	}
-	presence_wake(region, r->slot, true);
-	*result = channel;
-	return 0;
-}
-
-int msg_accept(struct msg_listener *listener, struct msg_channel **result, uint64_t deadline)
-{
-	struct msg_region *region = listener->region;
-	struct request r;
-	int err;
-
-	for (;;) {
-		if (!presence_check_self(region))
-			return region->error;
-		err = wait_for(region->context, accept_ready, listener, deadline);
-		if (err)
-			return err;
-		if (region->error)
-			return region->error;
-		if (find_request(listener, &r)) {
-			err = answer(listener, &r, result);
-			if (err != -EAGAIN)
-				return err;
-		}
-	}
-}
-
-/* ---- the rest ---- */
 
 void msg_close(struct msg_channel *channel)
 {

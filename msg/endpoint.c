@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Names. A listener publishes its name in its own slot as TENTATIVE, fences, and looks at all others:
+ * Names. A listener publishes its name in its own slot as TENTATIVE, fences, and looks at all
+ * others:
  *
  *   another slot shows that name as     we
  *   FIRM                                withdraw: -EADDRINUSE
@@ -8,7 +9,8 @@
  *   TENTATIVE, higher slot              wait until it has become one or the other
  *   nothing                             become FIRM
  *
- * Of two that come at once at least one sees the other, and the lower slot never gives way to the higher.
+ * Of two that come at once at least one sees the other, and the lower slot never gives way to the
+ * higher.
  */
 #include "msg/internal.h"
 

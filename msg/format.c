@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Formatting: any number of peers arrive at once on a region of any content and agree on one format.
+ * Formatting: any number of peers arrive at once on a region of any content and agree on one
+ * format.
  *
  *   header seen                      what a newcomer does
  *   magic, version, check right      takes a checked copy: attached
- *   magic right, other version       watches the hearts for the death time (the places of version, slot
- *                                    table, claim and beat never change): -EPROTO if one beats, else as below
+ *   magic right, other version       watches the hearts for the death time (the places of version,
+ *                                    slot table, claim and beat never change): -EPROTO if one
+ *                                    beats, else as below
  *   anything else                    claims the formatting: compare-and-swap of its token into
- *                                    format_claim, once nobody holds it or its holder has shown no sign of
- *                                    life for TAKEOVER_NS; waits SETTLE_NS and looks whether
- *                                    it still holds it (an emulator may have dropped the lock prefix, so that
- *                                    two could believe they won: the last store counts); then writes
- *                                    magic 0, claims of all slots 0, the header, the magic
+ *                                    format_claim, once nobody holds it or its holder has shown no
+ *                                    sign of life for TAKEOVER_NS; waits SETTLE_NS and looks
+ *                                    whether it still holds it (an emulator may have dropped the
+ *                                    lock prefix, so that two could believe they won: the last
+ *                                    store counts); then writes magic 0, claims of all slots 0, the
+ *                                    header, the magic
  *
- * Whoever formats looks at format_claim before every step, and stops if it was taken over. A formatter that
- * was stopped between that look and its store for so long that others took over and finished can still
- * spoil that one word: who owned it notices (presence_check_self, format_unchanged) and joins again.
+ * Whoever formats looks at format_claim before every step, and stops if it was taken over. A
+ * formatter that was stopped between that look and its store for so long that others took over and
+ * finished can still spoil that one word: who owned it notices (presence_check_self,
+ * format_unchanged) and joins again.
  */
 #include "msg/internal.h"
 
@@ -111,10 +115,13 @@ static bool format_in_use(struct msg_region *region, uint64_t watch_ns)
 		beats[i] = region_load64(&region_slot(region, i)->beat);
 	while (!alive && context_now(context) < end) {
 		wait_pause(context, 5 * NS_PER_MS);
-		for (i = 0; i < region->geo.slots; i++)
-			if (CLAIM_STATE(region_load64(&region_slot(region, i)->claim)) == CLAIM_HELD &&
-				region_load64(&region_slot(region, i)->beat) != beats[i])
+		for (i = 0; i < region->geo.slots; i++) {
+			const struct wire_slot *slot = region_slot(region, i);
+
+			if (CLAIM_STATE(region_load64(&slot->claim)) == CLAIM_HELD &&
+				region_load64(&slot->beat) != beats[i])
 				alive = true;
+		}
 	}
 	context_free(context, beats);
 	return alive;

@@ -35,7 +35,7 @@ struct peer_view {
 	uint32_t last_rung;      /* value of `asleep` for which we rang */
 	uint32_t peer_id, vectors, abilities;
 	uint32_t told_id, former_id;
-	unsigned told_end;       /* how the life in told_life ended: enum claim_state, 0: it goes on */
+	unsigned told_end;       /* how the life in told_life ended: enum claim_state; 0: lives */
 	bool requests;           /* its control blocks changed since the listeners looked */
 	uint32_t former_epoch;   /* of the last one that the app was told is gone; 0: none */
 	uint64_t heart_claim;    /* whose heart is watched */
@@ -122,7 +122,8 @@ struct msg_channel {
 	uint32_t view_end[MSG_BATCH_MAX];
 	uint64_t view_bytes[MSG_BATCH_MAX];
 	unsigned viewed_first, viewed_next;
-	/* The run that is being received: private copies, read once. Its record is given back whole. */
+	/* The run that is being received: private copies, read once. Its record is given back
+	 * whole. */
 	uint64_t run_header;
 	const uint8_t *run_next; /* its next message */
 	uint32_t run_size;       /* of each message */
@@ -265,7 +266,7 @@ void pools_free(struct msg_region *region);
 typedef bool wait_condition(void *arg);
 /* 0: the condition is true; -EAGAIN: the deadline had passed; -ETIMEDOUT. */
 int wait_for(struct msg_context *context, wait_condition *ready, void *arg, uint64_t deadline);
-/* How often to look for one thing, without looking at the clock or anything else, before wait_for. */
+/* How often to look for one thing, and at neither clock nor anything else, before wait_for. */
 unsigned wait_polls(const struct msg_context *context);
 /* Looks around in all regions, and settles what our receivers owe their senders. */
 void context_scan(struct msg_context *context);

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Land: the region's memory for rings and buffers. A deed in a peer's own table says which grains are its
- * own; nobody writes another's deeds, and no lock is taken:
+ * Land: the region's memory for rings and buffers. A deed in a peer's own table says which grains
+ * are its own; nobody writes another's deeds, and no lock is taken:
  *
  *   deed        meaning                                   next
  *   NONE        -                                         TENTATIVE
  *   TENTATIVE   published, then full fence, then all      FIRM: nothing overlaps
- *               other deeds are looked at                 NONE: overlaps a firm one, or a tentative one
- *                                                         of a lower slot; look for another place
- *                                                         (waits while one of a higher slot overlaps)
+ *               other deeds are looked at                 NONE: overlaps a firm one, or a tentative
+ *                                                         one of a lower slot; elsewhere, then
+ *                                                         (waits while a higher slot's overlaps)
  *   FIRM        the grains are ours                       NONE: nobody uses them any more
  *
- * Of two that claim the same grains at least one sees the other, whose store came before its own look.
- * A deed counts while its slot is held, and after that as long as a live peer's control block refers to
- * that life: so a survivor can receive to the end what a dead peer sent.
+ * Of two that claim the same grains at least one sees the other, whose store came before its own
+ * look. A deed counts while its slot is held, and after that as long as a live peer's control
+ * block refers to that life: so a survivor can receive to the end what a dead peer sent.
  */
 #include "msg/internal.h"
 
@@ -30,7 +30,8 @@ bool land_referred(const struct msg_region *region, uint32_t slot, uint64_t life
 		const struct wire_slot *other = region_slot(region, i);
 		uint64_t claim = region_load_acquire64(&other->claim);
 
-		if (CLAIM_STATE(claim) != CLAIM_HELD || region_load_acquire64(&other->life) != claim)
+		if (CLAIM_STATE(claim) != CLAIM_HELD ||
+			region_load_acquire64(&other->life) != claim)
 			continue;
 		for (k = 0; k < region->geo.channels; k++) {
 			const struct wire_channel *channel = slot_channel(region, i, k);
@@ -111,7 +112,8 @@ static void sift(struct extent *all, uint32_t at, uint32_t count)
 
 		if (child >= count)
 			return;
-		if (child + 1 < count && DEED_FIRST(all[child].deed) < DEED_FIRST(all[child + 1].deed))
+		if (child + 1 < count &&
+			DEED_FIRST(all[child].deed) < DEED_FIRST(all[child + 1].deed))
 			child++;
 		if (DEED_FIRST(all[at].deed) >= DEED_FIRST(all[child].deed))
 			return;

@@ -75,7 +75,7 @@ enum claim_state {
 struct wire_endpoint {
 	uint32_t state;          /* generation << 2 | enum endpoint_state */
 	uint32_t kind;           /* enum wire_kind of the channels it takes */
-	uint64_t refusal;        /* the last connect that was refused: generation << 32 | slot << 16 |
+	uint64_t refusal;        /* the last connect refused: generation << 32 | slot << 16 |
 	                          * channel << 4 | enum wire_reason */
 	char name[WIRE_NAME];    /* NUL-padded */
 };
@@ -224,8 +224,8 @@ struct geometry {
 	uint32_t slot_offset, slot_stride, slots, channels, deeds, grain, default_ring;
 };
 
-/* The documented rule: what a region of size bytes (at least WIRE_MIN_SIZE) becomes under these wishes
- * (NULL: none). 0, or -EINVAL where the wishes leave no room for land. */
+/* The documented rule: what a region of size bytes (at least WIRE_MIN_SIZE) becomes under these
+ * wishes (NULL: none). 0, or -EINVAL where the wishes leave no room for land. */
 int geometry_choose(struct geometry *geometry, uint64_t size, const struct msg_options *options);
 
 /* Is this a geometry that code may walk by, in a region of size bytes? */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the message layer needs of the world it runs in. Two small tables of functions, filled in by
- * port/ (a guest) and host/peer/ (a Linux process): one per region, one per CPU or thread. The code
- * in msg/ calls nothing else. Everything here runs on the thread that owns the context, except where
- * it says otherwise.
+ * What the message layer needs of the world it runs in. Two small tables of functions, filled in
+ * by port/ (a guest) and host/peer/ (a Linux process): one per region, one per CPU or thread. The
+ * code in msg/ calls nothing else. Everything here runs on the thread that owns the context,
+ * except where it says otherwise.
  *
  * A port implements msg_attach, msg_now_ns and msg_sleep_until of <isthmus/msg.h> (msg/ has all
  * the others):
@@ -25,9 +25,10 @@
 struct msg_context;
 
 /*
- * The heart. While a region is joined, the port calls msg_beat_once every period_ns or oftener, from the
- * timer interrupt of a guest or from a thread of a process, whatever the owner is doing. The memory
- * of struct msg_beat is msg's; it stays valid between beat_start and the return of beat_stop.
+ * The heart. While a region is joined, the port calls msg_beat_once every period_ns or oftener,
+ * from the timer interrupt of a guest or from a thread of a process, whatever the owner is doing.
+ * The memory of struct msg_beat is msg's; it stays valid between beat_start and the return of
+ * beat_stop.
  */
 struct msg_beat {
 	volatile uint64_t *word;        /* in the region; written by this peer alone */
@@ -37,8 +38,8 @@ struct msg_beat {
 	uint64_t period_ns;
 };
 
-/* One beat: a compare and a store, general registers only, safe in an interrupt handler. A peer that
- * was stopped for so long that its slot has another owner beats no more. */
+/* One beat: a compare and a store, general registers only, safe in an interrupt handler. A peer
+ * that was stopped for so long that its slot has another owner beats no more. */
 static inline void msg_beat_once(struct msg_beat *beat)
 {
 	if (*beat->claim == beat->life)
@@ -58,8 +59,8 @@ struct msg_region_ops {
 	 * vectors is 0. Full barrier not needed. */
 	void (*notify)(void *arg, uint32_t peer_id, uint32_t vector);
 
-	/* Adds 1 to a 32-bit word of the region, atomically, and wakes whoever sleeps on it (futex).
-	 * NULL iff !shared_words. */
+	/* Adds 1 to a 32-bit word of the region, atomically, and wakes whoever sleeps on it: a
+	 * futex. NULL iff !shared_words. */
 	void (*wake_word)(void *arg, volatile uint32_t *word);
 
 	/* Begins and ends the beating, see struct msg_beat. beat_stop returns when no beat is under
@@ -90,12 +91,12 @@ enum msg_sleep_result {
  */
 struct msg_wait_ops {
 	uint64_t (*now)(void *arg);            /* monotonic ns */
-	void (*relax)(void *arg);              /* in polling loops: `pause` in a guest (a full barrier
+	void (*relax)(void *arg);              /* in polling loops: `pause` in a guest (a barrier
 						* even where TCG drops fences), little or nothing in
 						* a process */
 	void (*prepare)(void *arg);
-	/* word: NULL, or a futex word of the only region that sleeps this way, with the value that it
-	 * had before msg marked itself asleep: return at once if it differs (shared_words). */
+	/* word: NULL, or a futex word of the only region that sleeps this way, with the value that
+	 * it had before msg marked itself asleep: return at once if it differs (shared_words). */
 	enum msg_sleep_result (*sleep_until)(void *arg, uint64_t deadline, volatile uint32_t *word,
 		uint32_t value);
 	void (*cancel)(void *arg);
@@ -107,7 +108,7 @@ struct msg_wait_ops {
 
 	void *(*alloc)(void *arg, size_t size); /* zeroed, aligned to 64; NULL: none left */
 	void (*free)(void *arg, void *memory);  /* NULL is fine */
-	uint64_t (*random)(void *arg);          /* for tokens: different in every peer and every life */
+	uint64_t (*random)(void *arg);          /* for tokens: different in every life */
 	/* A line for the log, without a newline: warnings (level 1) and news (level 2). */
 	void (*report)(void *arg, int level, const char *line);
 
@@ -135,7 +136,8 @@ int msg_join(struct msg_context *context, const struct msg_region_ops *ops,
  */
 void msg_region_leaving(struct msg_region *region);     /* unplug was asked for */
 void msg_region_gone(struct msg_region *region);        /* from its return on, neither msg nor the
-							 * heart (beat_stop was called) touches base */
+							 * heart (beat_stop was called) touches
+							 * base */
 void msg_region_server_lost(struct msg_region *region);
 
 #endif

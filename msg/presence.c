@@ -3,18 +3,20 @@
  * Who is there. A slot's claim word names one life of one peer; it is the only truth about it.
  *
  *   claim          who changes it            to            when
- *   0, LEFT, DEAD  a newcomer, by CAS        HELD (new)    no live control block refers to the old life
+ *   0, LEFT, DEAD  a newcomer, by CAS        HELD (new)    no live block names the old life
  *   HELD           its holder, by CAS        LEFT          it leaves
  *   HELD           anybody, by CAS           DEAD          the beat stood still for death_ns of the
- *                                                          observer's clock; or for 2.5 beats, and a
- *                                                          newcomer has the same IVPosition
+ *                                                          observer's clock; or for 2.5 beats, and
+ *                                                          a newcomer has the same IVPosition
  *
- * Where an emulator drops the lock prefix, two newcomers can both believe they won; the later store stays
- * in the word. Each waits SETTLE_NS and looks again, and goes on looking at every publication: the loser
- * ends with -ESTALE and joins again, having written nothing more than its own beat and what was under way.
- * A peer that was stopped and declared dead notices in the same way. Its heart looks before it beats.
+ * Where an emulator drops the lock prefix, two newcomers can both believe they won; the later
+ * store stays in the word. Each waits SETTLE_NS and looks again, and goes on looking at every
+ * publication: the loser ends with -ESTALE and joins again, having written nothing more than its
+ * own beat and what was under way. A peer that was stopped and declared dead notices in the same
+ * way. Its heart looks before it beats.
  *
- * A holder writes `life` (by release) when the rest of its slot is initialised; before, nobody looks at it.
+ * A holder writes `life` (by release) when the rest of its slot is initialised; before, nobody
+ * looks at it.
  */
 #include "msg/internal.h"
 
@@ -28,7 +30,8 @@ static uint64_t new_life(struct msg_region *region)
 	for (i = 0; i < region->geo.slots; i++) {
 		uint32_t other = CLAIM_EPOCH(region_load64(&region_slot(region, i)->claim));
 
-		// Greater in the sense of serial numbers, so that one wild value does no harm for ever.
+		// Greater in the sense of serial numbers, so that one wild value does no harm for
+		// ever.
 		if (!epoch || (int32_t)(other - epoch) > 0)
 			epoch = other;
 	}
@@ -57,8 +60,8 @@ static bool heart_stands(struct msg_region *region, const struct wire_slot *slot
 	return true;
 }
 
-// A slot that shows our IVPosition is our former life: no need to wait for its death time. Unless it
-// beats: then it came through another server, which had given out the same ids.
+// A slot that shows our IVPosition is our former life: no need to wait for its death time. Unless
+// it beats: then it came through another server, which had given out the same ids.
 static void bury_former_self(struct msg_region *region)
 {
 	uint32_t i;
@@ -69,7 +72,8 @@ static void bury_former_self(struct msg_region *region)
 		struct wire_slot *slot = region_slot(region, i);
 		uint64_t claim = region_load_acquire64(&slot->claim);
 
-		if (CLAIM_STATE(claim) == CLAIM_HELD && region_load_acquire64(&slot->life) == claim &&
+		if (CLAIM_STATE(claim) == CLAIM_HELD &&
+			region_load_acquire64(&slot->life) == claim &&
 			region_load32(&slot->peer_id) == region->ops.peer_id &&
 			heart_stands(region, slot))
 			region_cas64(&slot->claim, claim, CLAIM_WITH(claim, CLAIM_DEAD));
@@ -258,7 +262,8 @@ static void view_end(struct msg_region *region, uint32_t index, uint64_t claim)
 	struct peer_view *view = &region->view[index];
 
 	if (view->told_life == view->life)
-		view->told_end = claim == CLAIM_WITH(view->life, CLAIM_LEFT) ? CLAIM_LEFT : CLAIM_DEAD;
+		view->told_end =
+			claim == CLAIM_WITH(view->life, CLAIM_LEFT) ? CLAIM_LEFT : CLAIM_DEAD;
 	view->life = 0;
 	view->last_rung = 0;
 	channels_check_slot(region, index);
@@ -302,8 +307,8 @@ static bool can_ring_us(const struct msg_region *region, const struct peer_view 
 	return region->ops.shared_words && (view->abilities & ABILITY_FUTEX);
 }
 
-// Listens to every heart; elapsed since the last time, of which at most a quarter of the death time counts:
-// an observer that was away can't know that the others were not.
+// Listens to every heart; elapsed since the last time, of which at most a quarter of the death
+// time counts: an observer that was away can't know that the others were not.
 static void hearts_check(struct msg_region *region, uint64_t elapsed)
 {
 	uint64_t most = region->geo.death_ns / 4;

@@ -19,9 +19,12 @@ static int region_tables(struct msg_region *region)
 
 	region->view = context_alloc(context, region->geo.slots * sizeof(*region->view));
 	region->channel = context_alloc(context, region->geo.channels * sizeof(*region->channel));
-	region->generation = context_alloc(context, region->geo.channels * sizeof(*region->generation));
+	region->generation = context_alloc(context,
+		region->geo.channels * sizeof(*region->generation));
 	region->deed_used = context_alloc(context, region->geo.deeds * sizeof(*region->deed_used));
-	return region->view && region->channel && region->generation && region->deed_used ? 0 : -ENOMEM;
+	if (!region->view || !region->channel || !region->generation || !region->deed_used)
+		return -ENOMEM;
+	return 0;
 }
 
 static void context_add(struct msg_region *region)
@@ -93,7 +96,8 @@ int msg_leave(struct msg_region *region)
 	for (i = 0; i < region->geo.channels; i++) {
 		struct msg_channel *channel = region->channel[i];
 
-		// The others still receive what we sent: our memory stays while their blocks name us.
+		// The others still receive what we sent: our memory stays while their blocks name
+		// us.
 		if (channel && !err && !channel->error && channel->opened) {
 			channel_write_figures(channel);
 			channel_set_state(channel, CHANNEL_CLOSED);
@@ -335,8 +339,8 @@ void msg_wait_stats(struct msg_region *region, struct msg_wait_stats *stats)
 	stats->spin_ns = region->context->spin_ns;
 }
 
-// The unreleased part of my ring, one record after another; it is my memory, but anybody may have written
-// there.
+// The unreleased part of my ring, one record after another; it is my memory, but anybody may have
+// written there.
 static bool next_unreleased(const struct msg_channel *channel, uint32_t *position, uint64_t *header)
 {
 	const struct ring_tx *tx = &channel->tx;
@@ -370,8 +374,8 @@ static uint32_t record_messages(const struct msg_channel *channel, uint32_t at, 
 	return (uint32_t)(word >> 32);
 }
 
-// How many messages of the oldest record, which is a run, the receiver has already taken: a run is given
-// back whole, but each of its messages was counted.
+// How many messages of the oldest record, which is a run, the receiver has already taken: a run is
+// given back whole, but each of its messages was counted.
 static uint64_t run_taken(const struct msg_channel *channel, uint64_t in_ring, uint64_t in_first)
 {
 	uint64_t received = channel->region->error || !channel->opened ? 0 :

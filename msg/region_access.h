@@ -2,8 +2,8 @@
 /*
  * Every access of the message layer to a region goes through this header. A test build can put
  * itself between any two of them: compile msg/ with -DMSG_INTERPOSE='"file.h"', and file.h defines
- * the functions region_* below in whatever way it likes, usually around the region_raw_* ones. In the
- * real build each of them is one instruction.
+ * the functions region_* below in whatever way it likes, usually around the region_raw_* ones. In
+ * the real build each of them is one instruction.
  *
  * Orders: plain loads and stores are relaxed atomics (never torn, never merged); `acquire` and
  * `release` cost nothing on x86; region_fence is a full barrier (store to load).

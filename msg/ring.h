@@ -3,20 +3,20 @@
  * The ring: one sender, one receiver, records in order. Wire format: docs/wire-format.md, "Ring".
  *
  * A record is an 8-byte header and the payload right behind it, so that a receiver that polls the
- * header has the first 56 bytes of the payload in the same cache line. Positions count bytes from the
- * ring's start position, run freely through 2^32 and are compared only by unsigned difference.
- * Positions of records are multiples of 16; a record begins at (position mod size) and runs on past the end
- * of the ring where it must, into the overhang (half the ring and a line), so that every payload
- * lies in one piece and no byte is spent on padding at the wrap.
+ * header has the first 56 bytes of the payload in the same cache line. Positions count bytes from
+ * the ring's start position, run freely through 2^32 and are compared only by unsigned difference.
+ * Positions of records are multiples of 16; a record begins at (position mod size) and runs on
+ * past the end of the ring where it must, into the overhang (half the ring and a line), so that
+ * every payload lies in one piece and no byte is spent on padding at the wrap.
  *
- * The last record of a publication has the flag RING_LAST: the next one begins at a multiple of 64.
- * So a sender never writes a line that the receiver is reading from: a message published alone costs one
- * cache line transfer and no more, and a batch of small ones is packed.
+ * The last record of a publication has the flag RING_LAST: the next one begins at a multiple of
+ * 64. So a sender never writes a line that the receiver is reading from: a message published alone
+ * costs one cache line transfer and no more, and a batch of small ones is packed.
  *
- * Header: bits 0..31 payload length, 32..35 type (never 0), 36..39 flags, 40..63 (position / 16) mod 2^24.
- * The position in it makes a header of an earlier lap invalid. An old payload may look like anything:
- * so before the sender publishes a record, it looks at the word where the next one will begin,
- * which nobody else writes, and clears it if it would pass for that record's header.
+ * Header: bits 0..31 payload length, 32..35 type (never 0), 36..39 flags, 40..63 (position / 16)
+ * mod 2^24. The position in it makes a header of an earlier lap invalid. An old payload may look
+ * like anything: so before the sender publishes a record, it looks at the word where the next one
+ * will begin, which nobody else writes, and clears it if it would pass for that record's header.
  *
  * Who writes what: the sender all of the ring; the receiver one word, `released`, in its own
  * control block, which the sender reads only when its copy says that the ring is full.
@@ -76,8 +76,8 @@ REGION_INLINE uint64_t ring_header(uint32_t position, uint32_t len, unsigned typ
 }
 
 /*
- * Where in a run's payload its messages begin, by their bytes in all: large ones at the next line, since a
- * copy between lines that are not aligned to each other is slower by a third.
+ * Where in a run's payload its messages begin, by their bytes in all: large ones at the next line,
+ * since a copy between lines that are not aligned to each other is slower by a third.
  */
 REGION_INLINE uint32_t ring_run_offset(uint64_t bytes)
 {

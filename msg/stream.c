@@ -6,8 +6,10 @@
 
 int64_t msg_write(struct msg_channel *channel, const void *data, size_t len, uint64_t deadline)
 {
-	// A quarter of the ring at most, so that the reader works on one piece while the next is written.
-	size_t piece = channel->limit / 2 < STREAM_PIECE ? channel->limit / 2 : STREAM_PIECE, done = 0;
+	// A quarter of the ring at most, so that the reader works on one piece while the next is
+	// written.
+	size_t piece = channel->limit / 2 < STREAM_PIECE ? channel->limit / 2 : STREAM_PIECE;
+	size_t done = 0;
 	int err = 0;
 
 	while (done < len) {

@@ -2,14 +2,16 @@
 /*
  * Messages in and out of a channel's rings.
  *
- * After a publication: full fence, then a look at the receiver's `asleep` (channel_publish). After a
- * release: a sender that waits for space must be looked for, in the same order. That fence is put off:
- * `fenced` is the released position at the last one, and the receiver makes up for it (channel_settle)
+ * After a publication: full fence, then a look at the receiver's `asleep` (channel_publish). After
+ * a release: a sender that waits for space must be looked for, in the same order. That fence is
+ * put off: `fenced` is the released position at the last one, and the receiver makes up for it
+ * (channel_settle)
  *   - once an eighth of the ring was given back since
  *   - before it waits, and when it finds the ring empty
  *   - for nothing, with the fence of its own next publication
- * A sender that waits for space can only depend on a release that was not looked after while more than
- * 3/8 of the ring lie unread before it; so the receiver has to come back for those, and settles then.
+ * A sender that waits for space can only depend on a release that was not looked after while more
+ * than 3/8 of the ring lie unread before it; so the receiver has to come back for those, and
+ * settles then.
  */
 #include "msg/transfer.h"
 
@@ -293,7 +295,8 @@ int channel_empty(struct msg_channel *channel)
 
 bool channel_readable(struct msg_channel *channel)
 {
-	return channel->run_left || ring_poll(&channel->rx) || channel->error || channel->peer_ended;
+	return channel->run_left || ring_poll(&channel->rx) || channel->error ||
+		channel->peer_ended;
 }
 
 static bool readable_condition(void *arg)

@@ -10,8 +10,8 @@
  *   wait_ops.sleep_until, or cancel
  *   mark_awake: asleep becomes even
  *
- * Behind it stands a backing timer: a sleep never lasts longer than backing_ns, so that a missing fence or a
- * lost doorbell costs time and not a hang. Such rescues are counted.
+ * Behind it stands a backing timer: a sleep never lasts longer than backing_ns, so that a missing
+ * fence or a lost doorbell costs time and not a hang. Such rescues are counted.
  */
 #include "msg/internal.h"
 
@@ -105,8 +105,8 @@ static bool context_unheard(const struct msg_context *context)
 }
 
 // One sleep. True: ready.
-static bool sleep_once(struct msg_context *context, wait_condition *ready, void *arg, uint64_t until,
-	bool heard)
+static bool sleep_once(struct msg_context *context, wait_condition *ready, void *arg,
+	uint64_t until, bool heard)
 {
 	const struct msg_wait_ops *ops = context->ops;
 	enum msg_sleep_result result;
@@ -127,7 +127,8 @@ static bool sleep_once(struct msg_context *context, wait_condition *ready, void 
 	context->slept = true;
 	done = ready(arg);
 	if (result == MSG_SLEEP_TIMER && done && heard) {
-		// The doorbell may be on its way: still marked, so that it will come if it is to come.
+		// The doorbell may be on its way: still marked, so that it will come if it is to
+		// come.
 		ops->prepare(ops->arg);
 		rescue = ops->sleep_until(ops->arg, context_now(context) + RESCUE_GRACE_NS, word,
 				 value) == MSG_SLEEP_TIMER;
@@ -194,7 +195,10 @@ static void spin_succeeded(struct msg_context *context, uint64_t took)
 	if (worth > SPIN_MAX_NS)
 		worth = SPIN_MAX_NS;
 	// Up at once, down slowly.
-	context->spin_ns = worth > context->spin_ns ? worth : context->spin_ns - (context->spin_ns - worth) / 16;
+	if (worth > context->spin_ns)
+		context->spin_ns = worth;
+	else
+		context->spin_ns -= (context->spin_ns - worth) / 16;
 }
 
 static void spin_failed(struct msg_context *context)

@@ -127,14 +127,16 @@ static int open_file(struct peer_region *region, const char *path)
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &status) < 0) {
 		err = errno;
-		peer_say("region %s: %s; make it with: truncate -s 4M %s", path, strerror(err), path);
+		peer_say("region %s: %s; make it with: truncate -s 4M %s", path, strerror(err),
+			path);
 		if (fd >= 0)
 			close(fd);
 		return err == ENOENT ? -ENODEV : -err;
 	}
 	region->size = (uint64_t)status.st_size & ~4095ull;
 	if (S_ISSOCK(status.st_mode) || !S_ISREG(status.st_mode)) {
-		peer_say("region %s: not a regular file; for a server's socket say socket=%s", path, path);
+		peer_say("region %s: not a regular file; for a server's socket say socket=%s",
+			path, path);
 		err = -EINVAL;
 	} else if (region->size < MIN_SIZE) {
 		peer_say("region %s: %lld bytes; messages need at least %d", path,
@@ -178,8 +180,8 @@ int msg_attach(const char *where, const struct msg_options *options, struct msg_
 	if (!where || !where[0])
 		where = getenv("ISTHMUS_REGION");
 	if (!where || !where[0]) {
-		peer_say("which region? Set ISTHMUS_REGION to socket=PATH (of an ivshmem-server) or to a "
-			 "shared file");
+		peer_say("which region? Set ISTHMUS_REGION to socket=PATH (of an ivshmem-server) "
+			 "or to a shared file");
 		return -ENODEV;
 	}
 	if (!wishes.name)

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: BSD-2-Clause
-// The heart of a region: a thread of its own, so that a peer that computes for a minute is not dead.
+// SPDX-License-Identifier: BSD-2-Clause The heart of a region: a thread of its own, so that a peer
+// that computes for a minute is not dead.
 #include <errno.h>
 #include <signal.h>
 #include <time.h>
@@ -9,6 +9,7 @@ static void *beat_main(void *arg)
 {
 	struct peer_region *region = arg;
 	struct timespec next;
+	int err;
 
 	clock_gettime(CLOCK_MONOTONIC, &next);
 	pthread_mutex_lock(&region->beat_lock);
@@ -23,7 +24,8 @@ static void *beat_main(void *arg)
 			next.tv_sec++;
 		}
 		// After a stop there is nothing to catch up with: one beat, then the usual pace.
-		if (pthread_cond_timedwait(&region->beat_wake, &region->beat_lock, &next) == ETIMEDOUT)
+		err = pthread_cond_timedwait(&region->beat_wake, &region->beat_lock, &next);
+		if (err == ETIMEDOUT)
 			clock_gettime(CLOCK_MONOTONIC, &next);
 	}
 	pthread_mutex_unlock(&region->beat_lock);

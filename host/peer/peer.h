@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * msg in a Linux process: what its files share. A region comes from an ivshmem server's socket (doorbells
- * are eventfds) or is a bare shared file (doorbells are futexes on the sleepers' words).
+ * msg in a Linux process: what its files share. A region comes from an ivshmem server's socket
+ * (doorbells are eventfds) or is a bare shared file (doorbells are futexes on the sleepers'
+ * words).
  */
 #ifndef HOST_PEER_PEER_H
 #define HOST_PEER_PEER_H

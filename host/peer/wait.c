@@ -61,7 +61,8 @@ static void peer_nothing(void *arg)
 	(void)arg;
 }
 
-static enum msg_sleep_result sleep_on_word(volatile uint32_t *word, uint32_t value, uint64_t deadline)
+static enum msg_sleep_result sleep_on_word(volatile uint32_t *word, uint32_t value,
+	uint64_t deadline)
 {
 	struct timespec t = to_timespec(deadline);
 
@@ -86,7 +87,8 @@ static enum msg_sleep_result peer_sleep_until(void *arg, uint64_t deadline, vola
 		if (!region->client)
 			continue;
 		owner[n] = NULL;
-		fds[n++] = (struct pollfd){ ivshmem_client_own_eventfd(region->client, 0), POLLIN, 0 };
+		fds[n++] = (struct pollfd){
+			ivshmem_client_own_eventfd(region->client, 0), POLLIN, 0 };
 		owner[n] = region;
 		fds[n++] = (struct pollfd){ ivshmem_client_fd(region->client), POLLIN, 0 };
 	}

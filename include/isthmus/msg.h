@@ -10,8 +10,8 @@
  *   -ESTALE      this peer was declared dead while it was stopped, and its place is no longer its
  *                own: msg_leave, then msg_attach again
  *
- * Time: a deadline is an absolute time in ns of msg_now_ns(); MSG_FOREVER waits for ever, and a time
- * that has passed (0, say) means "try once". Only functions with a deadline can block.
+ * Time: a deadline is an absolute time in ns of msg_now_ns(); MSG_FOREVER waits for ever, and a
+ * time that has passed (0, say) means "try once". Only functions with a deadline can block.
  *
  * Threads: a region and all that came out of it belong to the thread (in a guest: the CPU) that
  * attached it, and only that thread may use them. Several threads attach several times, each as a
@@ -59,7 +59,8 @@ struct msg_options {
 #define MSG_SPIN_NEVER 1
 
 /* Joins a region and returns once this peer is visible to the others.
- * where: which region. NULL or "": the only or first one. In a guest: the index of the ivshmem device
+ * where: which region. NULL or "": the only or first one. In a guest: the index of the ivshmem
+ * device
  *   ("0", "1", ...). In a process: "socket=PATH" (an ivshmem-server) or a path (a shared file);
  *   NULL takes it from $ISTHMUS_REGION.
  * options: may be NULL.
@@ -102,8 +103,8 @@ enum msg_event_type {
 	MSG_EVENT_JOINED = 1,   /* peer; restarted: a peer of that name or id was here before */
 	MSG_EVENT_LEFT,         /* peer left in an orderly way */
 	MSG_EVENT_DIED,         /* peer's heart stopped; its channels end with -EPIPE */
-	MSG_EVENT_FAULT,        /* peer (or whoever wrote into its memory) broke the format: fault */
-	MSG_EVENT_SERVER_LOST,  /* the ivshmem server is gone: messages go on, nobody new can come */
+	MSG_EVENT_FAULT,        /* peer (or who wrote into its memory) broke the format: fault */
+	MSG_EVENT_SERVER_LOST,  /* the ivshmem server is gone: messages go on, no new peers */
 	MSG_EVENT_REGION_LEAVING, /* the device is about to be unplugged: finish, then msg_leave */
 	MSG_EVENT_REGION_GONE,  /* the region can't be used any more: msg_leave */
 	MSG_EVENT_EVICTED,      /* the others took this peer for dead: msg_leave, msg_attach */
@@ -123,8 +124,9 @@ struct msg_event {
 	struct msg_fault fault;
 };
 
-/* Takes the next thing that happened: 1 and *event, or 0 when nothing did. A peer that came and went
- * between two calls may not show. On the first calls every peer that was there before joins. */
+/* Takes the next thing that happened: 1 and *event, or 0 when nothing did. A peer that came and
+ * went between two calls may not show. On the first calls every peer that is there already joins.
+ * */
 int msg_next_event(struct msg_region *region, struct msg_event *event);
 
 /* This peer's own entry. */
@@ -134,7 +136,7 @@ void msg_self(struct msg_region *region, struct msg_peer *self);
 struct msg_region_info {
 	uint64_t size;
 	uint32_t slots, channels; /* per region; per peer */
-	uint64_t land_bytes, land_free; /* memory for rings and buffers, and what nobody holds of it */
+	uint64_t land_bytes, land_free; /* for rings and buffers; what nobody holds of it */
 	uint32_t default_ring;    /* bytes of a ring where the app asked for none */
 	uint64_t death_ns;
 };
@@ -143,11 +145,11 @@ void msg_region_describe(struct msg_region *region, struct msg_region_info *info
 /* ---- Channels ------------------------------------------------------------------------------ */
 
 struct msg_channel_options {
-	uint32_t ring;     /* bytes of this side's sending ring, rounded up to a power of two between
+	uint32_t ring;     /* bytes of my sending ring, rounded up to a power of two between
 			    * 1 KiB and 64 MiB; 0: by the region's size, smaller where memory is
 			    * short. Messages up to half of it travel in the ring, larger ones
 			    * through a buffer. */
-	uint32_t start;    /* first position of the sending ring, rounded down to 64; for tests of the
+	uint32_t start;    /* first position of my sending ring, rounded down to 64; to test the
 			    * wrap at 2^32 */
 };
 
@@ -162,14 +164,14 @@ int msg_listen(struct msg_region *region, const char *name,
 void msg_unlisten(struct msg_listener *listener);
 
 /* Takes the next channel that somebody opened to the listener's name; blocks until the deadline.
- * -EAGAIN: deadline had passed and nobody was there; -ETIMEDOUT; -ENOSPC: no channel or no memory of
- * the region left (the caller is told too); -ENOMEM. */
+ * -EAGAIN: deadline had passed and nobody was there; -ETIMEDOUT; -ENOSPC: no channel or no memory
+ * of the region left (the caller is told too); -ENOMEM. */
 int msg_accept(struct msg_listener *listener, struct msg_channel **channel, uint64_t deadline);
 
 /* Opens a channel to the named endpoint; waits for a listener that isn't there yet.
  * -ETIMEDOUT: nobody listened or accepted in time; -ECONNREFUSED: the listener had no room;
- * -ENOSPC: this peer has no channel or the region no memory left; -EINVAL: bad name, or this peer's own
- * listener; -ENOMEM. */
+ * -ENOSPC: this peer has no channel or the region no memory left; -EINVAL: bad name, or this
+ * peer's own listener; -ENOMEM. */
 int msg_connect(struct msg_region *region, const char *name,
 	const struct msg_channel_options *options, struct msg_channel **channel, uint64_t deadline);
 
@@ -193,8 +195,8 @@ uint32_t msg_ring_limit(struct msg_channel *channel);
 
 /* Sends len bytes (0 is fine) and returns when they are in the region: the memory is the caller's
  * again. Blocks while the ring is full. Larger than msg_ring_limit: goes through a buffer.
- * -EAGAIN: no room and the deadline had passed; -ETIMEDOUT: no room until then;
- * -EMSGSIZE: larger than the region's memory could ever take; -ENOSPC: no memory free for a buffer. */
+ * -EAGAIN: no room and the deadline had passed; -ETIMEDOUT: no room until then; -EMSGSIZE: larger
+ * than the region's memory could ever take; -ENOSPC: no memory free for a buffer. */
 int msg_send(struct msg_channel *channel, const void *data, size_t len, uint64_t deadline);
 
 /* msg_send that never blocks. */
@@ -227,22 +229,23 @@ int msg_send_batch(struct msg_channel *channel, const struct msg_span *messages,
 int msg_recv_batch(struct msg_channel *channel, struct msg_span *spans, unsigned count,
 	uint64_t deadline);
 
-/* Many messages of one size, which lie one right behind the other in data: the fastest way for small ones
- * (one copy and one publication for all). Blocks until the first one fits, then sends as many as fit;
- * returns how many (at least 1, or 0 if count is 0); errors of msg_send. -EMSGSIZE: size is over
- * msg_ring_limit. To the receiver they are messages like any others. */
+/* Many messages of one size, which lie one right behind the other in data: the fastest way for
+ * small ones (one copy and one publication for all). Blocks until the first one fits, then sends
+ * as many as fit; returns how many (at least 1, or 0 if count is 0); errors of msg_send.
+ * -EMSGSIZE: size is over msg_ring_limit. To the receiver they are messages like any others. */
 int msg_send_array(struct msg_channel *channel, const void *data, size_t size, unsigned count,
 	uint64_t deadline);
 
-/* Receives up to count messages of exactly size bytes each, one right behind the other, however they
- * were sent. Blocks for the first, takes what else is there. Returns how many; stops before a message
- * of another length (-EMSGSIZE if that is the first). */
+/* Receives up to count messages of exactly size bytes each, one right behind the other, however
+ * they were sent. Blocks for the first, takes what else is there. Returns how many; stops before a
+ * message of another length (-EMSGSIZE if that is the first). */
 int msg_recv_array(struct msg_channel *channel, void *data, size_t size, unsigned count,
 	uint64_t deadline);
 
 /* Without copying, sending: *data is len bytes of the ring, aligned to 8, that nobody sees before
  * msg_commit. Several reserves before one commit make a batch. -EMSGSIZE: over msg_ring_limit.
- * -EAGAIN, -ETIMEDOUT: no room (what was reserved before stays reserved; commit it to make room). */
+ * -EAGAIN, -ETIMEDOUT: no room (what was reserved before stays reserved; commit it to make room).
+ * */
 int msg_reserve(struct msg_channel *channel, size_t len, void **data, uint64_t deadline);
 /* Makes the newest reserved message shorter. -EINVAL: nothing reserved, or len is longer. */
 int msg_trim(struct msg_channel *channel, size_t len);
@@ -256,7 +259,8 @@ void msg_discard(struct msg_channel *channel);
  * in order; spans[i] stays valid until released. A peer that misbehaves can change what is seen:
  * what must not change between check and use, copy first. Returns how many (at least 1); errors of
  * msg_recv. At most MSG_BATCH_MAX may be viewed at once, then -ENOBUFS. */
-int msg_peek(struct msg_channel *channel, struct msg_span *spans, unsigned count, uint64_t deadline);
+int msg_peek(struct msg_channel *channel, struct msg_span *spans, unsigned count,
+	uint64_t deadline);
 /* Gives back the count oldest viewed messages. -EINVAL: so many were not viewed. */
 int msg_release(struct msg_channel *channel, unsigned count);
 
@@ -268,9 +272,10 @@ int64_t msg_read(struct msg_channel *channel, void *data, size_t size, uint64_t 
 
 /* ---- Messages larger than a ring ------------------------------------------------------------ */
 
-/* Takes len bytes of the region's free memory for a message; the app fills msg_buffer_data and hands
- * it over with msg_buffer_send, on one channel or several. The receiver uses msg_peek or msg_recv
- * as with any message. -ENOSPC: not so much free in one piece, now; -EMSGSIZE: never; -ENOMEM. */
+/* Takes len bytes of the region's free memory for a message; the app fills msg_buffer_data and
+ * hands it over with msg_buffer_send, on one channel or several. The receiver uses msg_peek or
+ * msg_recv as with any message. -ENOSPC: not so much free in one piece, now; -EMSGSIZE: never;
+ * -ENOMEM. */
 int msg_buffer_alloc(struct msg_region *region, size_t len, struct msg_buffer **buffer);
 void *msg_buffer_data(struct msg_buffer *buffer);
 /* Sends the first len bytes. The memory must not be changed before the receiver released it. */
@@ -302,9 +307,9 @@ struct msg_wait_item {
 	};
 };
 
-/* Waits until one of the items is ready, polling a while before it sleeps; sets ready in every item and
- * returns how many are. Items of several regions may be mixed. -ETIMEDOUT (-EAGAIN if the deadline
- * had passed at the call): none. -EINVAL: no items and no deadline. */
+/* Waits until one of the items is ready, polling a while before it sleeps; sets ready in every item
+ * and returns how many are. Items of several regions may be mixed. -ETIMEDOUT (-EAGAIN if the
+ * deadline had passed at the call): none. -EINVAL: no items and no deadline. */
 int msg_wait(struct msg_wait_item *items, unsigned count, uint64_t deadline);
 
 /* ---- Figures ------------------------------------------------------------------------------- */
@@ -317,7 +322,7 @@ struct msg_stats {
 	uint64_t wakeups;     /* sleeps that ended with something to do on this channel */
 	uint64_t full_waits;  /* times that the ring had no room */
 	uint64_t empty_waits; /* times that nothing was there to receive */
-	uint64_t unreleased, unreleased_bytes; /* accepted, and not yet given back by the receiver */
+	uint64_t unreleased, unreleased_bytes; /* accepted, not yet released */
 };
 void msg_stats(struct msg_channel *channel, struct msg_stats *stats);
 

@@ -5,9 +5,9 @@
  * from the region's size alone. Source: docs/wire-format.md, "Scratch area".
  *
  * It is the last sixteenth of the region, but never more than 64 KiB, cut into cells of 256 bytes
- * (four cache lines). Two peers with ids a != b use cell (b * (b - 1) / 2 + a) % cells where a < b,
- * so that among the first 22 peers of a region of 1 MiB or more no two pairs share a cell. Who needs
- * more, or runs many pairs at once, takes a region of its own.
+ * (four cache lines). Two peers with ids a != b use cell (b * (b - 1) / 2 + a) % cells where a <
+ * b, so that among the first 22 peers of a region of 1 MiB or more no two pairs share a cell. Who
+ * needs more, or runs many pairs at once, takes a region of its own.
  *
  *   region    scratch area            cells
  *   4 KiB     3840 .. 4095               1

@@ -5,7 +5,7 @@
 /* mutant: -DNO_SECOND_LOOK */
 /*
  * A connect that gives up in the very moment in which it is accepted (connect_withdraw against
- * answer in msg/channel.c): never does the connecting side free its block and ring while the listener
+ * answer in msg/open.c): never does the connecting side free its block and ring while the listener
  * takes the channel for open.
  *
  *   NO_WITHDRAW_FENCE  the fence in connect_withdraw       NO_ACCEPT_FENCE  the fence in answer

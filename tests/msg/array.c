@@ -63,7 +63,8 @@ static void send_round(struct side *side, unsigned round)
 	for (i = 0; i < count; i++)
 		test_fill(data + i * size, size, (uint64_t)round << 32 | i);
 	while (done < count)
-		done += (unsigned)OK(msg_send_array(side->channel, data + done * size, size, count - done,
+		done += (unsigned)OK(msg_send_array(side->channel, data + done * size, size,
+		count - done,
 			in_ms(20000)));
 	EQUAL(done, count);
 	free(data);

@@ -66,7 +66,8 @@ static void echo_peer(void *arg)
 
 static void echo_with(uint64_t spin, uint32_t start, unsigned rounds)
 {
-	struct side side = { .path = test_region(16 * MEGA), .options = { RING, start }, .spin = spin };
+	struct side side = { .path = test_region(16 * MEGA), .options = { RING, start },
+		.spin = spin };
 	pid_t pid = test_spawn(echo_peer, &side);
 	uint8_t *data = malloc(MEGA);
 	unsigned i, k;
@@ -465,7 +466,8 @@ static void last_words(void)
 	unsigned how, i;
 
 	for (how = 1; how <= 3; how++) {
-		struct side side = { .path = test_region(4 * MEGA), .options = { RING, 0 }, .spin = how };
+		struct side side = { .path = test_region(4 * MEGA), .options = { RING, 0 },
+			.spin = how };
 		struct msg_region_info before, after;
 		pid_t pid;
 

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: BSD-2-Clause
-// Processes over a server's region: eventfds as doorbells, sleeps that only a doorbell ends, the server's death.
+// SPDX-License-Identifier: BSD-2-Clause Processes over a server's region: eventfds as doorbells,
+// sleeps that only a doorbell ends, the server's death.
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,7 +29,8 @@ static pid_t start_server(void)
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		execl(program, program, "-F", "--memfd", "-S", socket_path, "-l", "4M", "-n", "2", NULL);
+		execl(program, program, "-F", "--memfd", "-S", socket_path, "-l", "4M", "-n", "2",
+			NULL);
 		_exit(127);
 	}
 	for (i = 0; stat(socket_path, &status); i++) {
@@ -75,7 +76,8 @@ static void echo_peer(void *arg)
 	OK(msg_leave(region));
 }
 
-// Both asleep: every message is announced by a doorbell, none by the backing timer, and no ring is in vain.
+// Both asleep: every message is announced by a doorbell, none by the backing timer, and no ring is
+// in vain.
 static void asleep(void)
 {
 	pid_t server = start_server(), pid = test_spawn(echo_peer, (void *)MSG_SPIN_NEVER);

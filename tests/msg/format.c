@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: BSD-2-Clause
-// Formatting: any content, any number of peers, formatters that die; and the rule that divides a region.
+// SPDX-License-Identifier: BSD-2-Clause Formatting: any content, any number of peers, formatters
+// that die; and the rule that divides a region.
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -207,7 +207,8 @@ static void race_on_nearly_right(void)
 static void formatting_peer(void *arg)
 {
 	struct race *race = arg;
-	struct msg_options options = { .name = "victim", .format = race->ways & 1, .death_ns = 20 * MS };
+	struct msg_options options = { .name = "victim", .format = race->ways & 1,
+		.death_ns = 20 * MS };
 	struct msg_region *region;
 
 	OK(msg_attach(race->path, &options, &region));
@@ -283,7 +284,8 @@ static void other_version(void)
 
 	OK(msg_attach(path, &options, &region));
 	OK(msg_leave(region));
-	// The same places for version, slots and hearts, as every version has them; the rest may differ.
+	// The same places for version, slots and hearts, as every version has them; the rest may
+	// differ.
 	header->version = 7u << 16;
 	header->check = 0;
 	beating.slot = (struct wire_slot *)((uint8_t *)header + header->slot_offset);
@@ -303,7 +305,8 @@ static void other_version(void)
 static void format_wish(void)
 {
 	const char *path = test_region(4 * MEGA);
-	struct msg_options options = { .name = "x", .slots = 7, .death_ns = 100 * MS, .format = true };
+	struct msg_options options = { .name = "x", .slots = 7, .death_ns = 100 * MS,
+		.format = true };
 	struct msg_region *first, *second;
 	struct msg_region_info info;
 

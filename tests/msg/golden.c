@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A scripted exchange over a port of its own, whose clock, tokens and order of events are the same in every
- * run: the region must come out as in golden/exchange.hex, byte by byte. Usage: msg_golden FILE (compares) or
- * msg_golden --write FILE. The same file is parsed by the independent reader, golden.py.
+ * A scripted exchange over a port of its own, whose clock, tokens and order of events are the same
+ * in every run: the region must come out as in golden/exchange.hex, byte by byte. Usage:
+ * msg_golden FILE (compares) or msg_golden --write FILE. The same file is parsed by the
+ * independent reader, golden.py.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -142,7 +143,8 @@ void msg_sleep_until(uint64_t deadline)
 
 static struct msg_region *join(unsigned index, const char *name, uint32_t id, uint32_t vectors)
 {
-	struct msg_region_ops ops = { .base = memory, .size = SIZE, .peer_id = id, .vectors = vectors,
+	struct msg_region_ops ops = { .base = memory, .size = SIZE, .peer_id = id,
+		.vectors = vectors,
 		.notify = vectors ? port_notify : NULL, .arg = &beats[index],
 		.beat_start = beat_start, .beat_stop = beat_stop };
 	struct msg_options options = { .name = name, .spin_ns = MSG_SPIN_NEVER };
@@ -249,7 +251,8 @@ static int compare(const char *path)
 
 		number++;
 		if (strncmp(image + at, line, len) && wrong++ < 10)
-			fprintf(stderr, "%s:%u: the file has   %s  the region has %.*s\n", path, number,
+			fprintf(stderr, "%s:%u: the file has   %s  the region has %.*s\n", path,
+			number,
 				line, (int)strcspn(image + at, "\n") + 1, image + at);
 		at += strcspn(image + at, "\n") + 1;
 		if (at > size)
@@ -258,7 +261,8 @@ static int compare(const char *path)
 	fclose(file);
 	free(image);
 	if (wrong || at != size)
-		fprintf(stderr, "the wire format has changed: that needs another version, or is a fault\n");
+		fprintf(stderr,
+		"the wire format has changed: that needs another version, or is a fault\n");
 	return wrong || at != size;
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""An independent reader of the wire format, written from docs/wire-format.md and not from the C code.
+"""An independent reader of the wire format, written from docs/wire-format.md, not from the C code.
 
 Usage: golden.py IMAGE.hex [EXPECTED.txt]   prints what it found, or compares it with EXPECTED
        golden.py --raw REGION               reads a region file
@@ -147,17 +147,20 @@ class Region:
         offset, size, start, kind, want, reason = struct.unpack_from("<Q5I", self.image, at + 32)
         generation, state = status >> 32, STATES[status & 0xFFFFFFFF]
         released = self.u32(at + 64)
-        sent, sent_bytes, doorbells, suppressed, full = struct.unpack_from("<5Q", self.image, at + 128)
+        sent, sent_bytes, doorbells, suppressed, full = \
+            struct.unpack_from("<5Q", self.image, at + 128)
         received, received_bytes, wakeups, empty = struct.unpack_from("<4Q", self.image, at + 192)
-        self.say(f"slot {slot['index']} channel {index}: {state}, generation {generation}, kind {kind}"
-                 f", with slot {peer} channel {peer_index} generation {peer_generation}"
+        self.say(f"slot {slot['index']} channel {index}: {state}, generation {generation}, "
+                 f"kind {kind}, with slot {peer} channel {peer_index} generation {peer_generation}"
                  f", want {want}, reason {reason}, endpoint {endpoint:#x}")
         need(any(offset >= s and offset + size + size // 2 + 64 <= s + n for s, n in slot["deeds"]),
              "ring outside its owner's deeds")
-        self.say(f"  sent {sent} ({sent_bytes} bytes), {doorbells} doorbells, {suppressed} suppressed, "
-                 f"{full} full; received {received} ({received_bytes} bytes), {wakeups} wake-ups, "
+        self.say(f"  sent {sent} ({sent_bytes} bytes), {doorbells} doorbells, "
+                 f"{suppressed} suppressed, {full} full; "
+                 f"received {received} ({received_bytes} bytes), {wakeups} wake-ups, "
                  f"{empty} empty")
-        self.say(f"  ring {offset:#x} + {size}, from position {start:#x}; has released {released:#x}")
+        self.say(f"  ring {offset:#x} + {size}, from position {start:#x}; "
+                 f"has released {released:#x}")
         other = self.slots[peer]
         need(other["claim"] | 3 == life | 3, "the other side is of another life")
         if state != "open":

@@ -37,7 +37,8 @@ int64_t test_ok(const char *file, int line, const char *what, int64_t result)
 
 void test_differ(const char *file, int line, const char *a, const char *b, int64_t va, int64_t vb)
 {
-	fprintf(stderr, "%s: %s:%d: %s is %lld, %s is %lld\n", current, file, line, a, (long long)va,
+	fprintf(stderr, "%s: %s:%d: %s is %lld, %s is %lld\n", current, file, line, a,
+		(long long)va,
 		b, (long long)vb);
 	fflush(NULL);
 	_exit(1);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A peer that breaks the format, rule by rule: the victim's channel ends with -ECONNRESET and a report of what
- * was seen; its other channels go on. The rogue is a thread that only waits, so that each step is exact.
+ * A peer that breaks the format, rule by rule: the victim's channel ends with -ECONNRESET and a
+ * report of what was seen; its other channels go on. The rogue is a thread that only waits, so
+ * that each step is exact.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -38,7 +39,8 @@ static struct wire_channel *block_of(struct stage *stage, struct wire_slot *slot
 	return (struct wire_channel *)((uint8_t *)(slot + 1) + stage->geo.deeds * 8) + index;
 }
 
-// The accepting half runs in a second thread with a region of its own for as long as the case lasts.
+// The accepting half runs in a second thread with a region of its own for as long as the case
+// lasts.
 static struct {
 	struct stage *stage;
 	pthread_barrier_t barrier;
@@ -52,7 +54,8 @@ static void *rogue_main(void *arg)
 
 	stage->rogue = test_attach(stage->path, "rogue");
 	for (i = 0; i < 2; i++)
-		OK(msg_connect(stage->rogue, "victim", &options, &stage->at_rogue[i], in_ms(20000)));
+		OK(msg_connect(stage->rogue, "victim", &options, &stage->at_rogue[i],
+		in_ms(20000)));
 	pthread_barrier_wait(&rogue.barrier);
 	pthread_barrier_wait(&rogue.barrier);
 	msg_leave(stage->rogue);
@@ -261,7 +264,8 @@ static void impossible_request(void)
 	struct wire_channel *block = block_of(&stage, stage.rogue_slot, 5);
 	struct { uint64_t offset; uint32_t size, start; } bad[] = {
 		{ 0, RING, 0 }, { ~0ull, RING, 0 }, { stage.rogue_block->ring_offset, RING * 2, 0 },
-		{ stage.rogue_block->ring_offset, RING - 1, 0 }, { stage.rogue_block->ring_offset, 0, 0 },
+		{ stage.rogue_block->ring_offset, RING - 1, 0 }, { stage.rogue_block->ring_offset,
+		0, 0 },
 		{ stage.rogue_block->ring_offset, 1u << 31, 0 },
 		{ stage.rogue_block->ring_offset, RING, 8 },
 		{ stage.rogue_block->ring_offset + 8, RING, 0 },
@@ -300,9 +304,11 @@ static void scribble(void)
 	for (round = 0; round < 60; round++) {
 		struct stage stage;
 		pthread_t thread = set_stage(&stage);
-		uint64_t *words[3] = { (uint64_t *)stage.rogue_slot + 1, (uint64_t *)stage.rogue_block,
+		uint64_t *words[3] = { (uint64_t *)stage.rogue_slot + 1,
+			(uint64_t *)stage.rogue_block,
 			next_header(&stage) };
-		size_t sizes[3] = { sizeof(struct wire_slot) / 8 - 1, sizeof(struct wire_channel) / 8,
+		size_t sizes[3] = { sizeof(struct wire_slot) / 8 - 1,
+			sizeof(struct wire_channel) / 8,
 			RING / 8 };
 		uint8_t data[5000];
 		struct msg_event event;
@@ -334,7 +340,8 @@ static void scribble(void)
 			}
 		}
 		msg_close(stage.at_victim[0]);
-		// The rogue may well have been taken for dead in the meantime: nothing to say of [1].
+		// The rogue may well have been taken for dead in the meantime: nothing to say of
+		// [1].
 		pthread_barrier_wait(&rogue.barrier);
 		pthread_join(thread, NULL);
 		OK(msg_leave(stage.victim));

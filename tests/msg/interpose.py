@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The header through which msg/ touches the region: nothing goes around it, and a build that interposes
-nothing is the real build, instruction for instruction.
+"""The header through which msg/ touches the region: nothing goes around it, and a build that
+interposes nothing is the real build, instruction for instruction.
 
 Usage: interpose.py ROOT"""
 import glob
@@ -38,7 +38,8 @@ for path in sorted(glob.glob(f"{root}/msg/*.[ch]")):
         text = re.sub(r"/\*.*?\*/|//[^\n]*", "", f.read(), flags=re.S)
     if path == HEADER:
         continue
-    for word in ("atomic_", "_Atomic", "__atomic", "asm", "mfence", "memcpy", "memset", "region_raw_"):
+    for word in ("atomic_", "_Atomic", "__atomic", "asm", "mfence", "memcpy", "memset",
+                 "region_raw_"):
         if re.search(rf"\b{word}", text):
             fail(f"FAIL {os.path.relpath(path, root)}: uses {word}: only region_access.h may")
 

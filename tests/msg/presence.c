@@ -90,7 +90,8 @@ static void names(void)
 	msg_self(region, &self);
 	CHECK(!strcmp(self.name, name));
 	EQUAL(msg_listen(region, "", NULL, &listener), -EINVAL);
-	EQUAL(msg_listen(region, "0123456789012345678901234567890123456789012345678", NULL, &listener),
+	EQUAL(msg_listen(region, "0123456789012345678901234567890123456789012345678", NULL,
+		&listener),
 		-EINVAL);
 	OK(msg_listen(region, "a name with spaces and \xff", NULL, &listener));
 	EQUAL(msg_listen(region, "a name with spaces and \xff", NULL, &second), -EADDRINUSE);
@@ -171,7 +172,7 @@ static void death_is_noticed(void)
 static void observer_away(void)
 {
 	const char *path = test_region(MEGA);
-	struct msg_region *region = attach_with(path, "observer", 100 * MS);
+	struct msg_region *region = attach_with(path, "observer", 400 * MS);
 	struct peer peer = { 0 };
 	struct msg_event event;
 	pid_t pid = start(&peer, path, "other");
@@ -179,14 +180,15 @@ static void observer_away(void)
 
 	CHECK(next_event(region, &event, in_ms(10000)));
 	for (i = 0; i < 5; i++) {
-		msg_sleep_until(in_ms(250));
+		msg_sleep_until(in_ms(700));
 		EQUAL(msg_next_event(region, &event), 0);
 	}
 	test_kill(pid);
 	OK(msg_leave(region));
 }
 
-// Stopped for longer than the death time: declared dead; finds it out, and comes back in another life.
+// Stopped for longer than the death time: declared dead; finds it out, and comes back in another
+// life.
 static void stopped_peer(void *arg)
 {
 	struct peer *peer = arg;
@@ -220,7 +222,7 @@ static void stopped_peer(void *arg)
 static void stopped(void)
 {
 	struct peer peer = { .path = test_region(MEGA) };
-	struct msg_region *region = attach_with(peer.path, "observer", 100 * MS), *other;
+	struct msg_region *region = attach_with(peer.path, "observer", 400 * MS), *other;
 	struct msg_listener *listener;
 	struct msg_channel *channel;
 	struct msg_event event;
@@ -308,7 +310,7 @@ static void slots_run_out(void)
 	unsigned i;
 
 	for (i = 0; i < 4; i++)
-		regions[i] = attach_with(path, "peer", 50 * MS);
+		regions[i] = attach_with(path, "peer", 300 * MS);
 	msg_region_describe(regions[0], &info);
 	EQUAL(info.slots, 4);
 	EQUAL(msg_attach(path, &options, &extra), -ENOSPC);
@@ -333,7 +335,7 @@ static void killed_slots_come_back(void)
 	struct msg_region *region;
 	unsigned i;
 
-	region = attach_with(path, "first", 50 * MS);
+	region = attach_with(path, "first", 300 * MS);
 	OK(msg_leave(region));
 	for (i = 0; i < 8; i++)
 		test_join(test_spawn(nothing_peer, (void *)(uintptr_t)path));

@@ -78,7 +78,8 @@ static void pair_give_back(struct pair *p)
 	ring_give_back(&p->rx, &p->released, p->rx.head);
 }
 
-static const uint32_t sizes[] = { 0, 1, 7, 8, 9, 23, 24, 40, 48, 55, 56, 57, 63, 64, 65, 120, 128, 255,
+static const uint32_t sizes[] = { 0, 1, 7, 8, 9, 23, 24, 40, 48, 55, 56, 57, 63, 64, 65, 120, 128,
+	255,
 	256, 257, 511, 512 };
 #define SIZES (sizeof(sizes) / sizeof(sizes[0]))
 
@@ -126,7 +127,8 @@ static void half_always_fits(void)
 	}
 }
 
-// Filled to the last byte, at every rotation, so that the end lies at every line, the wrap included.
+// Filled to the last byte, at every rotation, so that the end lies at every line, the wrap
+// included.
 static void full_at_every_line(void)
 {
 	static struct pair p;
@@ -191,7 +193,8 @@ static void payload_that_looks_like_headers(void)
 		at = p.tx.tail;
 		// What would stand here one lap later, when a record ended right before it.
 		for (k = 0; k < len / 8; k++)
-			payload[k] = ring_header(at - ring_record(len) + 8 + k * 8 + 1024, 8, RING_MESSAGE,
+			payload[k] = ring_header(at - ring_record(len) + 8 + k * 8 + 1024, 8,
+			RING_MESSAGE,
 				0);
 		ring_publish(&p.tx);
 		CHECK(ring_poll(&p.rx));

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What opening a channel needs of its life. */
+#ifndef MSG_CHANNEL_H
+#define MSG_CHANNEL_H
+
+#include "msg/internal.h"
+
+/* Is the other side's slot still held by the life that the channel was opened with? */
+bool channel_peer_alive(const struct msg_channel *channel);
+
+/* Takes a control block and a ring; nothing is visible yet. */
+int channel_create(struct msg_region *region, const struct msg_channel_options *options,
+	struct msg_channel **result);
+
+/* Frees everything of a channel; its block must not be needed by anybody. */
+void channel_destroy(struct msg_channel *channel);
+
+void channel_set_peer(struct msg_channel *channel, uint32_t slot, uint64_t life);
+
+/* Writes all of my block but the status. */
+void channel_write_block(struct msg_channel *channel, uint32_t endpoint);
+
+/* The other side's block: found at index, with status. Its ring is checked here, once for all;
+ * false: impossible. */
+bool channel_take_ring(struct msg_channel *channel, uint32_t index, uint64_t status);
+
+/* Both rings are known: OPEN. */
+void channel_opened(struct msg_channel *channel);
+
+#endif
