@@ -444,6 +444,8 @@ static int play(struct game *g, uint32_t count, bool asleep, uint64_t *samples)
 			ball_throw(g, asleep);
 		}
 	}
+	for (uint32_t i = 0; serves && i < count; i++)
+		samples[i] = clock_ticks_to_ns(samples[i]);
 	if (serves)
 		pingpong_report(asleep ? "doorbell" : "polled", samples, count);
 	else
@@ -513,9 +515,12 @@ int pingpong_bare(const struct pingpong_options *options)
 {
 	static struct game game;
 	uint32_t most = options->doorbell > options->polled ? options->doorbell : options->polled;
-	uint64_t *samples = malloc(most * sizeof(*samples) + 1);
+	uint64_t *samples;
 	int status;
 
+	if (!most)
+		return 0;
+	samples = malloc(most * sizeof(*samples));
 	if (!samples) {
 		printf("pingpong: no memory for the times of %u round trips: ask for fewer, or give the "
 		       "guest more with -m\n", (unsigned int)most);

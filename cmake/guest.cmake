@@ -2,8 +2,10 @@
 # How guest code is compiled and how an image is linked.
 #
 #   isthmus_guest_room(name [NO_FPU] [SMALL] sources...)   a room of the runtime: library guest_<name>
-#   isthmus_add_app(name [GUEST_ONLY] sources...)  <build>/apps/<name>.elf and, unless GUEST_ONLY,
-#                                                  the same sources as a host process <build>/apps/<name>
+#   isthmus_add_app(name [GUEST_ONLY] sources... [GUEST sources...] [PROCESS sources...])
+#                                                  <build>/apps/<name>.elf and, unless GUEST_ONLY, the same
+#                                                  sources as a host process <build>/apps/<name>; what the
+#                                                  two do in different ways lies in further sources
 execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=include
 	OUTPUT_VARIABLE ISTHMUS_CC_INCLUDE OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 
@@ -87,11 +89,12 @@ function(isthmus_add_image name)
 endfunction()
 
 function(isthmus_add_app name)
-	cmake_parse_arguments(A "GUEST_ONLY" "" "" ${ARGN})
-	isthmus_add_image(${name} ${A_UNPARSED_ARGUMENTS} OUTPUT_DIR "${CMAKE_BINARY_DIR}/apps")
+	cmake_parse_arguments(A "GUEST_ONLY" "" "GUEST;PROCESS" ${ARGN})
+	isthmus_add_image(${name} ${A_UNPARSED_ARGUMENTS} ${A_GUEST}
+		OUTPUT_DIR "${CMAKE_BINARY_DIR}/apps")
 	add_dependencies(programs image_${name})
 	if(NOT A_GUEST_ONLY AND TARGET isthmus_peer)
-		add_executable(process_${name} ${A_UNPARSED_ARGUMENTS})
+		add_executable(process_${name} ${A_UNPARSED_ARGUMENTS} ${A_PROCESS})
 		target_link_libraries(process_${name} PRIVATE isthmus_host_flags isthmus_peer)
 		set_target_properties(process_${name} PROPERTIES
 			OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/apps")

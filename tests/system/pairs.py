@@ -63,7 +63,7 @@ def say(client, number, *fds):
 
 def full_size(scene, machine):
     """What the README shows: 10,000 by doorbell and 100,000 by polling."""
-    a, b = pair(scene, scene.server("4M", 2, "--sticky-ids"), "--timeout 50",
+    a, b = pair(scene, scene.server("4M", 2, "--sticky-ids"), "--bare --timeout 50",
                 (machine, machine), vectors=2)
     check_pair(a, b, 10000, 100000)
 
@@ -229,6 +229,42 @@ def test_vectors_differ(scene):
     check_pair(a, b, 500, 5000)
 
 
+CHANNEL = r"^pingpong: channel-{} count={} min=[\d.]+ p50=[\d.]+ p99=[\d.]+ p99\.9=[\d.]+ max=[\d.]+ us$"
+
+
+def check_channel(peers, asleep, awake):
+    """Each mode was served once and returned once."""
+    text = "".join(peer.output() for peer in peers)
+    for mode, count in (("asleep", asleep), ("awake", awake)):
+        for pattern in (CHANNEL.format(mode, count),
+                        rf"^pingpong: channel-{mode}: returned and checked {count} balls$"):
+            if len(re.findall(pattern, text, re.MULTILINE)) != 1:
+                raise vms.Failure(f"not exactly one line like {pattern!r}")
+
+
+def test_channel(scene):
+    """Without options: first the bare device, then a channel. With --asleep or --awake, this alone."""
+    a, b = pair(scene, scene.server("64K"), "--timeout 50")
+    check_pair(a, b, 10000, 100000)
+    check_channel((a, b), r"\d+", r"\d+")  # up to 10,000 and 100,000 in ten seconds each
+    a, b = pair(scene, scene.server(), "--asleep 300 --awake 3000")
+    for guest in (a, b):
+        guest.end()
+    check_channel((a, b), 300, 3000)
+    if "pingpong: doorbell" in a.output() + b.output():
+        raise vms.Failure("a bare mode that nobody asked for")
+
+
+def test_channel_plain(scene):
+    """Sleepers that nobody can ring are woken by their timers."""
+    region = scene.region(1 << 20)
+    a, b = [scene.guest("pingpong", "--asleep 50 --awake 5000", scene.plain(region))
+            for _ in range(2)]
+    for guest in (a, b):
+        guest.end()
+    check_channel((a, b), 50, 5000)
+
+
 def test_one_core(scene):
     """Both guests on one core: polling must let the other run."""
     cpu = min(os.sched_getaffinity(0))
@@ -261,6 +297,7 @@ def test_wrong_arguments(scene):
             ("--polled x1", "^pingpong: --polled x1: a number from 0 to"),
             ("--doorbell -1", "^pingpong: --doorbell -1: a number from 0 to"),
             ("--timeout 99999999999999999999", "^pingpong: --timeout 9+: a number from 0 to 86400"),
+            ("--asleep 1 --awake", r"^pingpong: --awake \(nothing\): a number from 0 to"),
             ("--fast", "^pingpong: --fast: no such option; --help lists them$")):
         guest = scene.guest("pingpong", f"'{append.split()[0]}' {' '.join(append.split()[1:])}")
         guest.end(2, (line,))
