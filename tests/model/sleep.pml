@@ -15,7 +15,7 @@
 /* mutant: -DRUNG_FOREVER */
 /* mutant: -DPAYLOAD_LATE */
 /* mutant: -DREUSE_EARLY */
-/* mutant: -DMASKS -DNO_UNMASK_PENDING */
+/* mutant: -DMASKS -DNO_UNMASK_PENDING -DMESSAGES=2 */
 /*
  * Messages through a ring of two records, with both sides asleep whenever they can be: the receiver (B)
  * for messages and for the end, the sender (A) for room. There is no timer: a wake-up that is lost is a
@@ -115,7 +115,7 @@ active proctype death()
 #define UNLESS_KILLED
 #endif
 
-#define ROOM (tail - released < RECORDS)
+#define ROOM (tail - released < limit)
 
 /* sleep_once and port's wait_sleep_until; ready is looked at between mark_asleep and hlt. */
 inline sleep_mark(me) {
@@ -168,40 +168,45 @@ inline ring_if_asleep(me, other) {
 	seen = 0
 }
 
+/* channel_make_room, and a sender that waits until all it sent was released. */
+inline make_room() {
+	if
+	:: !ROOM -> released = word[RELEASED]     /* channel_make_room */
+	:: else
+	fi;
+	if
+	:: !ROOM ->
+#ifndef NO_WANT
+		STORE(A, WANT, 1);
+#endif
+		do
+		:: !ROOM ->                       /* wait_for: sleep_phase */
+			sleep_mark(A);
+#ifndef NO_RELOOK
+			released = word[RELEASED]; /* channel_writable */
+#endif
+			if
+			:: !ROOM -> sleep_hlt(A)
+			:: else
+			fi;
+			sleep_end(A);
+			before = 0;
+			released = word[RELEASED]
+		:: else -> break
+		od;
+		STORE(A, WANT, 0)
+	:: else
+	fi;
+}
+
 active proctype sender()
 {
 	/* Some are set back to 0 after use: fewer states. */
-	byte tail, released, asleep, before, seen, last_rung;
+	byte tail, released, asleep, before, seen, last_rung, limit = RECORDS;
 
 	{ do
 	:: tail < MESSAGES ->
-		if
-		:: !ROOM -> released = word[RELEASED]     /* channel_make_room */
-		:: else
-		fi;
-		if
-		:: !ROOM ->
-#ifndef NO_WANT
-			STORE(A, WANT, 1);
-#endif
-			do
-			:: !ROOM ->                       /* wait_for: sleep_phase */
-				sleep_mark(A);
-#ifndef NO_RELOOK
-				released = word[RELEASED]; /* channel_writable */
-#endif
-				if
-				:: !ROOM -> sleep_hlt(A)
-				:: else
-				fi;
-				sleep_end(A);
-				before = 0;
-				released = word[RELEASED]
-			:: else -> break
-			od;
-			STORE(A, WANT, 0)
-		:: else
-		fi;
+		make_room();
 #ifdef PAYLOAD_LATE
 		STORE(A, HEADER + tail % RECORDS, tail + 1);
 		STORE(A, PAYLOAD + tail % RECORDS, tail + 1);
@@ -216,6 +221,10 @@ active proctype sender()
 		ring_if_asleep(A, B)
 	:: else -> break
 	od;
+	if
+	:: limit = 1; make_room()                         /* it sees all released before it closes */
+	:: skip
+	fi;
 	STORE(A, STATUS, 1);                              /* msg_close: channel_set_state */
 #ifndef NO_WAKE_FENCE
 	FENCE(A);                                         /* presence_wake */
