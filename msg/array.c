@@ -111,8 +111,6 @@ int msg_recv_array(struct msg_channel *channel, void *data, size_t size, unsigne
 	} while (n < count && (header = channel_poll(channel)));
 	if (!n)
 		return channel->error ? channel->error : err;
-	channel_count_received(channel, n, (uint64_t)n * size);
-	if (!channel->error)
-		channel_give_back(channel, channel->rx.head);
-	return (int)n;
+	err = channel_received(channel, channel->rx.head, n, (uint64_t)n * size);
+	return err ? err : (int)n;
 }

@@ -28,14 +28,14 @@ int64_t msg_read(struct msg_channel *channel, void *data, size_t size, uint64_t 
 	const void *from;
 	uint64_t header, len, n;
 	size_t done = 0;
+	int err;
 
 	if (!size)
 		return 0;
 	while (done < size) {
 		header = channel->error ? 0 : channel_poll(channel);
 		if (!header) {
-			int err = done ? -EAGAIN : channel_await(channel, deadline);
-
+			err = done ? -EAGAIN : channel_await(channel, deadline);
 			if (!err)
 				continue;
 			return done ? (int64_t)done : err == -EPIPE ? 0 : err;
@@ -54,9 +54,9 @@ int64_t msg_read(struct msg_channel *channel, void *data, size_t size, uint64_t 
 			break;
 		channel_step(channel, header);
 		channel->stream_offset = 0;
-		region_store64(&channel->mine->received, ++channel->received);
-		region_store64(&channel->mine->received_bytes, channel->received_bytes += len);
-		channel_give_back(channel, channel->rx.head);
+		err = channel_received(channel, channel->rx.head, 1, len);
+		if (err)
+			return err;
 	}
 	return (int64_t)done;
 }

@@ -48,8 +48,18 @@ REGION_INLINE void channel_step(struct msg_channel *channel, uint64_t header)
 	ring_advance(&channel->rx, header);
 }
 
-/* The receiver is done with everything before position. */
-void channel_give_back(struct msg_channel *channel, uint32_t position);
+/* The receiver is done with these messages and with everything before position: counts, and gives
+ * back. -ESTALE: the slot is no longer ours, nothing was written, and what was read may have been
+ * somebody else's. */
+int channel_received(struct msg_channel *channel, uint32_t position, uint64_t messages,
+	uint64_t bytes);
+
+/* A peer that was stopped and taken for dead must not write into its successor's slot. */
+REGION_INLINE bool channel_slot_ours(const struct msg_channel *channel)
+{
+	return __builtin_expect(region_load64(&channel->region->slot->claim) ==
+		channel->region->life, 1);
+}
 
 /* May something be sent now, as far as errors go? Looks whether the slot is still ours. */
 REGION_INLINE int channel_may_send(struct msg_channel *channel)
@@ -58,7 +68,7 @@ REGION_INLINE int channel_may_send(struct msg_channel *channel)
 
 	if (__builtin_expect(channel->send_error, 0))
 		return channel->send_error;
-	if (__builtin_expect(region_load64(&region->slot->claim) != region->life, 0)) {
+	if (!channel_slot_ours(channel)) {
 		presence_check_self(region);
 		return channel->send_error;
 	}

@@ -52,7 +52,7 @@ static void mark_asleep(struct msg_context *context)
 			region_store32(&region->slot->asleep, region->asleep);
 		}
 	// Ours must be visible before we look again: pairs with the fence in presence_wake and
-	// channel_publish.
+	// channel_published.
 	region_fence();
 }
 

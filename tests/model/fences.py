@@ -15,7 +15,7 @@ def fence_functions(path):
     function = None
     with open(path, encoding="utf-8") as f:
         for line in f:
-            head = re.match(r"^[a-z].*?\b(\w+)\(", line)
+            head = re.match(r"^(?:[a-z]|REGION_INLINE).*?\b(?!__attribute__)(\w+)\(", line)
             if head and not line.rstrip().endswith(";"):
                 function = head.group(1)
             if re.search(r"\bregion_fence\(\)", line):

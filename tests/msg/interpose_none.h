@@ -53,7 +53,7 @@ REGION_INLINE bool region_cas64(uint64_t *p, uint64_t expected, uint64_t desired
 REGION_INLINE void region_copy_in(void (*copy)(void *, const void *, size_t), void *region,
 	const void *data, size_t len)
 {
-	if (len < 64)
+	if (len < REGION_COPY_SMALL)
 		region_raw_copy_small(region, data, len);
 	else
 		copy(region, data, len);
@@ -62,7 +62,7 @@ REGION_INLINE void region_copy_in(void (*copy)(void *, const void *, size_t), vo
 REGION_INLINE void region_copy_out(void (*copy)(void *, const void *, size_t), void *data,
 	const void *region, size_t len)
 {
-	if (len < 64)
+	if (len < REGION_COPY_SMALL)
 		region_raw_copy_small(data, region, len);
 	else
 		copy(data, region, len);
