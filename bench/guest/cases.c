@@ -14,10 +14,10 @@
 #define ONE_WAY_SAMPLES 9
 #define ONE_WAY_BYTES (64u << 20) /* per sample, at most */
 #define ONE_WAY_MESSAGES 200000u
-#define BATCH 16u /* at most APP_MESSAGE_MAX bytes */
+#define BATCH 64u /* at most APP_MESSAGE_MAX bytes */
 
 /* The blocking calls: attached with spin=forever, they poll. */
-static void send_now(struct app *app, const void *data, size_t bytes)
+static inline __attribute__((always_inline)) void send_now(struct app *app, const void *data, size_t bytes)
 {
 	int result = msg_send(app->channel, data, bytes, MSG_FOREVER);
 
@@ -25,7 +25,8 @@ static void send_now(struct app *app, const void *data, size_t bytes)
 		app_die("send", result);
 }
 
-static void receive_now(struct app *app, void *data, size_t bytes)
+static inline __attribute__((always_inline)) void receive_now(struct app *app, void *data,
+							       size_t bytes)
 {
 	int64_t result = msg_recv(app->channel, data, APP_MESSAGE_MAX, MSG_FOREVER);
 

@@ -57,21 +57,8 @@ double app_raw(struct app *app)
 	return (double)clock_ticks_to_ns(clock_ticks() - start) / RAW_ROUND_TRIPS;
 }
 
-void app_stamp(uint8_t *message, size_t bytes, uint64_t number)
+void app_mismatch(uint64_t number, uint64_t first, uint64_t last)
 {
-	memcpy(message, &number, 8);
-	if (bytes > 8)
-		memcpy(message + bytes - 8, &number, 8);
-}
-
-void app_check(const uint8_t *message, size_t bytes, uint64_t number)
-{
-	uint64_t first, last;
-
-	memcpy(&first, message, 8);
-	memcpy(&last, message + bytes - 8, 8);
-	if (first == number && last == number)
-		return;
 	printf("bench-channels: error: message %llu came as %llu/%llu\n",
 	       (unsigned long long)number, (unsigned long long)first, (unsigned long long)last);
 	exit(1);
