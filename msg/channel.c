@@ -112,14 +112,17 @@ void channel_check(struct msg_channel *channel)
 	}
 	if (!channel->opened || channel->error)
 		return;
+	status = region_load_acquire64(&channel->theirs->status);
+	if (status == channel->their_status && channel_peer_alive(channel))
+		return;
+	// If it ended because it took us for dead, that is what the app should hear.
+	if (!presence_check_self(channel->region))
+		return;
 	if (!channel_peer_alive(channel)) {
 		channel->peer_ended = true;
 		channel->send_error = -EPIPE;
 		return;
 	}
-	status = region_load_acquire64(&channel->theirs->status);
-	if (status == channel->their_status)
-		return;
 	channel->their_status = status;
 	if (STATUS_GENERATION(status) != channel->their_generation ||
 		STATUS_STATE(status) == CHANNEL_FREE) {

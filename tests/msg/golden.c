@@ -148,10 +148,11 @@ static struct msg_region *join(unsigned index, const char *name, uint32_t id, ui
 		.notify = vectors ? port_notify : NULL, .arg = &beats[index],
 		.beat_start = beat_start, .beat_stop = beat_stop };
 	struct msg_options options = { .name = name, .spin_ns = MSG_SPIN_NEVER };
-	struct msg_context *context = msg_context_create(&wait_ops);
+	static struct msg_context *contexts[8];
 	struct msg_region *region;
 
-	CHECK(!msg_join(context, &ops, &options, &region));
+	contexts[index] = msg_context_create(&wait_ops);
+	CHECK(!msg_join(contexts[index], &ops, &options, &region));
 	return region;
 }
 

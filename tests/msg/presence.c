@@ -33,6 +33,7 @@ struct peer {
 	const char *path, *name;
 	int ready[2];
 	bool compute; /* never calls msg */
+	bool receives;
 };
 
 static void tell(struct peer *peer)
@@ -203,8 +204,15 @@ static void stopped_peer(void *arg)
 	epoch = self.epoch;
 	OK(msg_connect(region, "observer", NULL, &channel, in_ms(10000)));
 	tell(peer);
-	while (!(err = msg_send(channel, "x", 1, in_ms(10000))))
-		msg_sleep_until(in_ms(1));
+	if (peer->receives) {
+		char c;
+
+		while ((err = (int)msg_tryrecv(channel, &c, 1)) == 1 || err == -EAGAIN)
+			;
+	} else {
+		while (!(err = msg_send(channel, "x", 1, in_ms(10000))))
+			msg_sleep_until(in_ms(1));
+	}
 	EQUAL(err, -ESTALE);
 	EQUAL(msg_next_event(region, &event), 1);
 	EQUAL(event.type, MSG_EVENT_EVICTED);
@@ -219,9 +227,9 @@ static void stopped_peer(void *arg)
 	OK(msg_leave(region));
 }
 
-static void stopped(void)
+static void stopped_in(bool receiving)
 {
-	struct peer peer = { .path = test_region(MEGA) };
+	struct peer peer = { .path = test_region(MEGA), .receives = receiving };
 	struct msg_region *region = attach_with(peer.path, "observer", 400 * MS), *other;
 	struct msg_listener *listener;
 	struct msg_channel *channel;
@@ -236,6 +244,9 @@ static void stopped(void)
 	OK(msg_accept(listener, &channel, in_ms(10000)));
 	wait_told(&peer);
 	CHECK(!kill(pid, SIGSTOP));
+	// It finds messages when it goes on: they are nobody's any more.
+	while (receiving && !msg_trysend(channel, "r", 1))
+		;
 	do {
 		CHECK(next_event(region, &event, in_ms(10000)));
 	} while (event.type != MSG_EVENT_DIED);
@@ -252,6 +263,16 @@ static void stopped(void)
 	EQUAL(msg_peers(region, NULL, 0), 2);
 	OK(msg_leave(other));
 	OK(msg_leave(region));
+}
+
+static void stopped(void)
+{
+	stopped_in(false);
+}
+
+static void stopped_receiving(void)
+{
+	stopped_in(true);
 }
 
 /* ---- names that two want at once ---- */
@@ -529,6 +550,7 @@ int main(int argc, char **argv)
 		{ "death_is_noticed", death_is_noticed, 0 },
 		{ "observer_away", observer_away, 0 },
 		{ "stopped", stopped, 0 },
+		{ "stopped_receiving", stopped_receiving, 0 },
 		{ "one_name_many_listeners", one_name_many_listeners, 0 },
 		{ "slots_run_out", slots_run_out, 0 },
 		{ "killed_slots_come_back", killed_slots_come_back, 0 },
