@@ -44,7 +44,7 @@ for path in sorted(glob.glob(f"{root}/msg/*.[ch]")):
             fail(f"FAIL {os.path.relpath(path, root)}: uses {word}: only region_access.h may")
 
 # 2. An interposition sees every access: the same code with and without one that does nothing.
-none = ["-DMSG_INTERPOSE=\"tests/msg/interpose_none.h\""]
+none = ["-DMSG_INTERPOSE=\"tests/msg/interpose_none.inc\""]
 for path in sorted(glob.glob(f"{root}/msg/*.c")):
     real, interposed = assembly(path, []), assembly(path, none)
     if real != interposed:

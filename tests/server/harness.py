@@ -62,12 +62,15 @@ class Server:
         Server.count += 1
         self.own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="ivshmem-server-test.")
+        program = SERVER
         if user is not None:
             os.chown(self.folder, user, user)
+            # The build may lie where that user may not go, in root's home say.
+            program = shutil.copy(SERVER, self.folder)
         self.path = os.path.join(self.folder, "socket")
         self.shm = f"isthmus-test-{os.getpid()}-{Server.count}"
         ready, done = os.pipe()
-        command = list(before) + [SERVER, "-F", "-S", self.path, "--ready-fd", str(done)]
+        command = list(before) + [program, "-F", "-S", self.path, "--ready-fd", str(done)]
         command += ["-M", self.shm] if shm else []
         self.log_path = os.path.join(self.folder, f"log.{Server.count}")
 
