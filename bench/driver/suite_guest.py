@@ -68,7 +68,7 @@ def run(context, results):
     copy_loops(context, results)
     for _ in range(rounds):
         floor(context, results, "flag count=300000", both)
-        floor(context, results, "ring count=2000000", both)
+        floor(context, results, "ring", both)
         floor(context, results, "doorbell count=4000", (None, None))
         if have:
             channels(context, results,
@@ -121,7 +121,7 @@ def _rows(results):
              for c in ("ring-dense", "ring-lines")]
     ways = [_ours(results, case=c, metric="rate", bytes=64)
             for c in ("one-way", "one-way-batch")]
-    for name, mine in zip(("single", "batches of 16"), ways):
+    for name, mine in zip(("single", "arrays of 64"), ways):
         _ratio(results, f"guests: one way 64 B, {name} / FastForward ring", 1.3, True, mine,
                max((v for v in rings if v is not None), default=None), "M/s")
 

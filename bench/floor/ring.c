@@ -6,6 +6,7 @@
 
 #define WORDS 8 /* of payload */
 #define STAMP_LAST (WORDS - 1)
+#define SAMPLES 101
 
 struct ring {
 	uint64_t *slots;
@@ -63,7 +64,7 @@ static void run(struct floor_pair *pair)
 		const char *name;
 		uint64_t stride;
 	} layouts[] = { { "ring-dense", 9 }, { "ring-lines", 16 } };
-	uint64_t messages = floor_arg_number("count", 1000000);
+	uint64_t messages = floor_arg_number("count", 20000);
 	uint64_t bytes = floor_arg_number("ring", 512 << 10);
 	size_t i;
 
@@ -75,21 +76,27 @@ static void run(struct floor_pair *pair)
 			.stride = layouts[i].stride,
 			.count = bytes / 8 / layouts[i].stride,
 		};
-		uint64_t start, ps, k;
+		uint64_t k, sample;
 
 		if (!pair->rank)
 			for (k = 0; k < bytes / 8; k++)
 				ring.slots[k] = 0;
-		floor_pair_barrier(pair);
-		start = floor_rdtsc();
-		if (pair->rank)
-			receive_all(&ring, messages);
-		else
-			send_all(&ring, messages);
-		ps = floor_ticks_to_ps(floor_rdtsc() - start, 1);
+		for (sample = 0; sample < SAMPLES; sample++) {
+			uint64_t start;
+
+			floor_pair_barrier(pair);
+			start = floor_rdtsc();
+			if (pair->rank)
+				receive_all(&ring, messages);
+			else
+				send_all(&ring, messages);
+			floor_samples[sample] = floor_rdtsc() - start;
+		}
 		if (pair->rank) /* thousandths of a million per second */
 			floor_report_value(layouts[i].name, "rate", "M/s", 8 * WORDS,
-					   floor_muldiv(messages, 1000000000, ps));
+					   floor_muldiv(messages, 1000000000,
+							floor_ticks_to_ps(floor_median(SAMPLES),
+									  1)));
 		floor_pair_barrier(pair);
 	}
 }

@@ -37,6 +37,13 @@ static void sort(uint64_t *a, size_t count)
 	}
 }
 
+/* The median of the first count of floor_samples, which it sorts. */
+uint64_t floor_median(size_t count)
+{
+	sort(floor_samples, count);
+	return floor_samples[count / 2];
+}
+
 /*
  * samples: TSC ticks, each for round_trips round trips; sorted in place. unit is "us" or "ns",
  * printed with three decimals.

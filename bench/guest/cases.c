@@ -11,9 +11,9 @@
 #define ROUND_TRIPS 50 /* per sample: short, so that most go by undisturbed on a busy host */
 #define SAMPLES 600
 #define RAW_CHANGE_MAX 1.25
-#define ONE_WAY_SAMPLES 9
-#define ONE_WAY_BYTES (64u << 20) /* per sample, at most */
-#define ONE_WAY_MESSAGES 200000u
+#define ONE_WAY_SAMPLES 101
+#define ONE_WAY_BYTES (4u << 20) /* per sample, at most */
+#define ONE_WAY_MESSAGES 10000u
 #define BATCH 64u /* at most APP_MESSAGE_MAX bytes */
 
 /* The blocking calls: attached with spin=forever, they poll. */
@@ -222,7 +222,7 @@ static void run_in_place(struct app *app, size_t bytes)
 {
 	uint64_t count = app->count;
 
-	app->count = count ? count : 50000;
+	app->count = count ? count : 5000;
 	one_way(app, bytes, "in-place", send_unwritten, receive_unread);
 	app->count = count;
 }

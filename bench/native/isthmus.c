@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Isthmus' own channels, whole: two processes attach to one region, one connects to the other, and
-// every message goes through the public interface. Polled with the calls that never block; asleep
-// with the blocking ones and no polling before the sleep.
+// every message goes through the public interface. Always the blocking calls: attached to poll for ever,
+// or to sleep at once.
 
 #include "bench/native/loops.h"
 #include "bench/native/region.h"
@@ -93,11 +93,11 @@ BENCH_INLINE unsigned int channel_send(struct bench_end *end, const void *from, 
 	int64_t result;
 
 	if (n == 1) {
-		result = msg_trysend(end->state, from, size);
+		result = msg_send(end->state, from, size, MSG_FOREVER);
 		if (!result)
 			return 1;
 	} else {
-		result = msg_send_array(end->state, from, size, n, 0);
+		result = msg_send_array(end->state, from, size, n, MSG_FOREVER);
 		if (result > 0)
 			return (unsigned int)result;
 	}
@@ -111,11 +111,11 @@ BENCH_INLINE unsigned int channel_recv(struct bench_end *end, void *to, unsigned
 	int64_t result;
 
 	if (n == 1) {
-		result = msg_tryrecv(end->state, to, size);
+		result = msg_recv(end->state, to, size, MSG_FOREVER);
 		if (result == (int64_t)size)
 			return 1;
 	} else {
-		result = msg_recv_array(end->state, to, size, n, 0);
+		result = msg_recv_array(end->state, to, size, n, MSG_FOREVER);
 		if (result > 0)
 			return (unsigned int)result;
 	}
@@ -149,7 +149,7 @@ BENCH_INLINE unsigned int zerocopy_send(struct bench_end *end, const void *from,
 	void *at;
 
 	for (i = 0; i < n; i++) {
-		int result = msg_reserve(end->state, size, &at, 0);
+		int result = msg_reserve(end->state, size, &at, i ? 0 : MSG_FOREVER);
 
 		if (result == -EAGAIN)
 			break;
@@ -168,7 +168,8 @@ BENCH_INLINE unsigned int zerocopy_recv(struct bench_end *end, void *to, unsigne
 	struct msg_span spans[MSG_BATCH_MAX];
 	int result, i;
 
-	result = msg_peek(end->state, spans, n < MSG_BATCH_MAX ? n : MSG_BATCH_MAX, 0);
+	result = msg_peek(end->state, spans, n < MSG_BATCH_MAX ? n : MSG_BATCH_MAX,
+			  MSG_FOREVER);
 	if (result < 0) {
 		if (result != -EAGAIN)
 			failed("peek", result);
