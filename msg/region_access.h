@@ -79,7 +79,8 @@ struct region_word {
 	uint64_t value;
 } __attribute__((packed, may_alias));
 
-/* Copies len < REGION_COPY_SMALL bytes; the last word overlaps the one before. Payload only: tearing is fine. */
+/* Copies len < REGION_COPY_SMALL bytes; the last word overlaps the one before. Payload only: tearing
+ * is fine. */
 REGION_INLINE void region_raw_copy_small(void *to, const void *from, size_t len)
 {
 	uint8_t *d = to;

@@ -209,9 +209,10 @@ REGION_INLINE void ring_publish(struct ring_tx *tx)
 }
 
 /*
- * A single message in a publication of its own, with nothing reserved before it: the same as ring_fits,
- * ring_reserve and ring_publish, in fewer steps. ring_alone_end: where it would end. Then, if
- * ring_alone_fits, the payload goes to ring_alone_payload, and ring_alone_publish makes it visible.
+ * A single message in a publication of its own, with nothing reserved before it: the same as
+ * ring_fits, ring_reserve and ring_publish, in fewer steps. ring_alone_end: where it would end.
+ * Then, if ring_alone_fits, the payload goes to ring_alone_payload, and ring_alone_publish makes
+ * it visible.
  */
 REGION_INLINE uint32_t ring_alone_end(const struct ring_tx *tx, uint32_t len)
 {

@@ -2,9 +2,9 @@
 /*
  * Messages in and out of a channel's rings.
  *
- * After a publication: full fence, then a look at the receiver's `asleep` (channel_published). After
- * a release: a sender that waits for space must be looked for, in the same order. That fence is
- * put off: `fenced` is the released position at the last one, and the receiver makes up for it
+ * After a publication: full fence, then a look at the receiver's `asleep` (channel_published).
+ * After a release: a sender that waits for space must be looked for, in the same order. That fence
+ * is put off: `fenced` is the released position at the last one, and the receiver makes up for it
  * (channel_settle)
  *   - once an eighth of the ring was given back since
  *   - before it waits, and when it finds the ring empty
@@ -48,8 +48,8 @@ static bool __attribute__((noinline)) ring_sleeper(struct msg_channel *channel, 
 	return true;
 }
 
-// What follows a publication, while the record travels. In one piece with its callers on the short way:
-// to a guest under TCG a return costs as much as ten instructions.
+// What follows a publication, while the record travels. In one piece with its callers on the short
+// way: to a guest under TCG a return costs as much as ten instructions.
 REGION_INLINE void channel_published(struct msg_channel *channel, uint64_t messages, uint64_t bytes)
 {
 	struct wire_channel *mine = channel->mine;
@@ -133,8 +133,8 @@ int channel_make_room(struct msg_channel *channel, uint32_t len, uint64_t deadli
 	return channel->send_error ? channel->send_error : err;
 }
 
-static int __attribute__((noinline)) send_any(struct msg_channel *channel, const void *data, size_t len,
-	uint64_t deadline)
+static int __attribute__((noinline)) send_any(struct msg_channel *channel, const void *data,
+	size_t len, uint64_t deadline)
 {
 	int err;
 
@@ -163,7 +163,8 @@ int msg_send(struct msg_channel *channel, const void *data, size_t len, uint64_t
 	if (__builtin_expect(len > channel->limit || !ring_alone_fits(&channel->tx, end) ||
 		channel_may_send(channel), 0))
 		return send_any(channel, data, len, deadline);
-	region_copy_in(channel->region->context->ops->copy_in, ring_alone_payload(&channel->tx), data, len);
+	region_copy_in(channel->region->context->ops->copy_in, ring_alone_payload(&channel->tx),
+		data, len);
 	ring_alone_publish(&channel->tx, (uint32_t)len, end);
 	channel_published(channel, 1, len);
 	return 0;
@@ -280,7 +281,8 @@ void channel_settle(struct msg_channel *channel)
 int channel_received(struct msg_channel *channel, uint32_t position, uint64_t messages,
 	uint64_t bytes)
 {
-	// A fault behind these messages ended the channel: they are good, but nothing is given back.
+	// A fault behind these messages ended the channel: they are good, but nothing is given
+	// back.
 	if (channel->error)
 		return 0;
 	if (!channel_slot_ours(channel)) {
@@ -426,8 +428,8 @@ int channel_next_record(struct msg_channel *channel, uint64_t *header, uint64_t 
 	return 0;
 }
 
-static int64_t __attribute__((noinline)) recv_any(struct msg_channel *channel, void *data, size_t size,
-	uint64_t deadline)
+static int64_t __attribute__((noinline)) recv_any(struct msg_channel *channel, void *data,
+	size_t size, uint64_t deadline)
 {
 	const void *from;
 	uint64_t header, len;
@@ -466,7 +468,8 @@ int64_t msg_recv(struct msg_channel *channel, void *data, size_t size, uint64_t 
 	if (__builtin_expect(ring_header_type(header) != RING_MESSAGE || len > size ||
 		!ring_header_possible(&channel->rx, header), 0))
 		return recv_any(channel, data, size, deadline);
-	region_copy_out(channel->region->context->ops->copy_out, data, ring_payload(&channel->rx), len);
+	region_copy_out(channel->region->context->ops->copy_out, data, ring_payload(&channel->rx),
+		len);
 	if (!channel_slot_ours(channel))
 		return channel_received(channel, channel->rx.head, 0, 0);
 	ring_advance(&channel->rx, header);

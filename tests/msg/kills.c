@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Peers killed at random moments of joining, connecting, sending, receiving and leaving, while a hub talks to
- * all of them: it goes on, receives every message that was sent whole and in order, and in the end every
- * slot, control block and byte of land is back.
+ * Peers killed at random moments of joining, connecting, sending, receiving and leaving, while a
+ * hub talks to all of them: it goes on, receives every message that was sent whole and in order,
+ * and in the end every slot, control block and byte of land is back.
  */
 #include <errno.h>
 #include <signal.h>
