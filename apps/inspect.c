@@ -183,8 +183,9 @@ static void ivshmem_show(unsigned int index, struct ivshmem *device)
 	printf("    registers: IntrMask 0x%x, IVPosition %u (IntrStatus is cleared by a read, Doorbell reads "
 	       "0: left alone)\n", (unsigned int)ivshmem_interrupt_mask(device),
 	       (unsigned int)ivshmem_position(device));
-	printf("    region: %s at 0x%llx, mapped write-back, effectively %s\n", inspect_size(size),
-	       (unsigned long long)ivshmem_region_address(device), ivshmem_memory_type(device));
+	printf("    region: %s at 0x%llx, mapped write-back, effectively %s, in pages of %s\n",
+	       inspect_size(size), (unsigned long long)ivshmem_region_address(device),
+	       ivshmem_memory_type(device), inspect_size(ivshmem_page_size(device)));
 	printf("    words: first 0x%016llx, middle 0x%016llx, last 0x%016llx\n",
 	       (unsigned long long)word_at(device, 0), (unsigned long long)word_at(device, size / 2),
 	       (unsigned long long)word_at(device, size - 8));

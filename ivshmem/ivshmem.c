@@ -269,6 +269,11 @@ const char *ivshmem_memory_type(const struct ivshmem *device)
 	return device->memory_type;
 }
 
+uint64_t ivshmem_page_size(const struct ivshmem *device)
+{
+	return mm_page_size(device->region);
+}
+
 struct pci_device *ivshmem_pci(const struct ivshmem *device)
 {
 	return device->pci;

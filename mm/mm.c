@@ -202,6 +202,13 @@ uint64_t mm_virt_to_phys(const void *virt)
 	return (entry & PTE_ADDRESS & ~(size - 1)) | ((uint64_t)virt & (size - 1));
 }
 
+uint64_t mm_page_size(const void *virt)
+{
+	uint64_t size;
+
+	return tables_lookup((uint64_t)virt, &size) ? size : 0;
+}
+
 bool mm_is_mapped(const void *virt)
 {
 	uint64_t size;

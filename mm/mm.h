@@ -69,6 +69,9 @@ void *mm_phys_to_virt(uint64_t phys);
 /* Physical address behind any mapped address, by walking the tables; UINT64_MAX if unmapped. */
 uint64_t mm_virt_to_phys(const void *virt);
 
+/* The size in bytes of the page that maps an address, 0 where none does. */
+uint64_t mm_page_size(const void *virt);
+
 /* Whether a byte at that address can be read without a fault. */
 bool mm_is_mapped(const void *virt);
 

@@ -48,6 +48,9 @@ uint64_t ivshmem_region_address(const struct ivshmem *device);
 /* The memory type the CPU really uses for the region, from page tables and MTRRs: "write-back". */
 const char *ivshmem_memory_type(const struct ivshmem *device);
 
+/* The size in bytes of the pages that map the region's beginning: 4 KiB, 2 MiB or 1 GiB. */
+uint64_t ivshmem_page_size(const struct ivshmem *device);
+
 /* The PCI device underneath, for tools. */
 struct pci_device *ivshmem_pci(const struct ivshmem *device);
 
