@@ -26,7 +26,7 @@ def copy_loops(context, results):
 
 
 def channels(context, results, words, cpus, **more):
-    image = context.build / "apps" / IMAGE
+    image = context.build / "bench" / IMAGE
     output = run_pair(context.build, image, (f"listen {words}", f"connect {words}"), cpus=cpus)
     if not results.add_text("\n".join(output), **more):
         raise BenchError(f"{IMAGE} printed no figure for '{words}'")
@@ -42,7 +42,7 @@ def processor_time(pid):
 def idle(context, results):
     """How much of a core a receiver's QEMU takes while it sleeps."""
     words = f"spin=adapt idle:{IDLE_SECONDS}"
-    image = context.build / "apps" / IMAGE
+    image = context.build / "bench" / IMAGE
     with Ground(context.build) as ground:
         other = ground.guest(image, f"listen {words}")
         receiver = ground.guest(image, f"connect {words}")
@@ -64,7 +64,7 @@ def run(context, results):
     both = context.cpu_list()
     one = (both[0], both[0])
     rounds = 1 if context.quick else 5
-    have = (context.build / "apps" / IMAGE).exists()
+    have = (context.build / "bench" / IMAGE).exists()
     copy_loops(context, results)
     for _ in range(rounds):
         floor(context, results, "flag count=300000", both)
