@@ -21,6 +21,8 @@
 #include "msg/internal.h"
 
 #define SETTLE_NS (1 * NS_PER_MS)
+/* Who waits for a channel looks at the slots that nobody held only so often. */
+#define SCAN_ALL_NS (2 * NS_PER_MS)
 
 static uint64_t new_life(struct msg_region *region)
 {
@@ -121,21 +123,20 @@ static bool slot_search(struct msg_region *region)
 	return false;
 }
 
-static void slot_initialise(struct msg_region *region)
+// Looks before each store whether the slot is still ours: whoever was stopped in here for longer
+// than the death time must not wipe what a successor has begun. False: it isn't.
+static bool slot_initialise(struct msg_region *region)
 {
 	struct wire_slot *slot = region->slot;
-	uint32_t i, k;
+	// Groups, endpoints, deeds and control blocks lie one behind the other.
+	uint64_t *word = slot->reserved7;
+	uint64_t *end = (uint64_t *)slot_channel(region, region->index, region->geo.channels);
 
-	for (i = 0; i < WIRE_ENDPOINTS; i++)
-		for (k = 0; k < sizeof(slot->endpoint[i]) / 8; k++)
-			region_store64((uint64_t *)&slot->endpoint[i] + k, 0);
-	for (i = 0; i < region->geo.deeds; i++)
-		region_store64(slot_deed(region, region->index, i), DEED_NONE);
-	for (i = 0; i < region->geo.channels; i++)
-		for (k = 0; k < sizeof(struct wire_channel) / 8; k++)
-			region_store64((uint64_t *)slot_channel(region, region->index, i) + k, 0);
-	for (i = 0; i < 8; i++)
-		region_store64(&slot->reserved7[i], 0);
+	for (; word < end; word++) {
+		if (region_load64(&slot->claim) != region->life)
+			return false;
+		region_store64(word, 0);
+	}
 	region_store64(&slot->sleeps, 0);
 	region_store64(&slot->rescues, 0);
 	region_store64(&slot->resets, 0);
@@ -146,15 +147,14 @@ static void slot_initialise(struct msg_region *region)
 	region_store32(&slot->abilities, (region->ops.notify ? ABILITY_RING : 0) |
 		(region->ops.shared_words ? ABILITY_FUTEX : 0));
 	name_write(slot->name, region->name);
+	return region_load64(&slot->claim) == region->life;
 }
 
-int presence_join(struct msg_region *region, uint64_t deadline)
+static int slot_take(struct msg_region *region, uint64_t deadline)
 {
 	struct msg_context *context = region->context;
 	uint64_t patience = context_now(context) + 2 * region->geo.death_ns;
-	int err;
 
-	bury_former_self(region);
 	while (!slot_search(region)) {
 		// All held: some of them may be dead without anybody having noticed.
 		presence_scan(region);
@@ -164,23 +164,39 @@ int presence_join(struct msg_region *region, uint64_t deadline)
 			return -ETIMEDOUT;
 		wait_pause(context, 5 * NS_PER_MS);
 	}
-	region->beat = (struct msg_beat){
-		.word = &region->slot->beat,
-		.claim = &region->slot->claim,
-		.life = region->life,
-		// Not where the former holder's count may have ended.
-		.count = region->life >> 2,
-		.period_ns = region->geo.beat_ns,
-	};
-	err = region->ops.beat_start(region->ops.arg, &region->beat);
-	if (err) {
-		region_cas64(&region->slot->claim, region->life,
-			CLAIM_WITH(region->life, CLAIM_LEFT));
+	return 0;
+}
+
+int presence_join(struct msg_region *region, uint64_t deadline)
+{
+	int err;
+
+	bury_former_self(region);
+	for (;;) {
+		err = slot_take(region, deadline);
+		if (err)
+			return err;
+		region->beat = (struct msg_beat){
+			.word = &region->slot->beat,
+			.claim = &region->slot->claim,
+			.life = region->life,
+			// Not where the former holder's count may have ended.
+			.count = region->life >> 2,
+			.period_ns = region->geo.beat_ns,
+		};
+		err = region->ops.beat_start(region->ops.arg, &region->beat);
+		if (err) {
+			region_cas64(&region->slot->claim, region->life,
+				CLAIM_WITH(region->life, CLAIM_LEFT));
+			region->slot = NULL;
+			return err;
+		}
+		region->beating = true;
+		if (slot_initialise(region))
+			break;
+		presence_stop_beating(region);
 		region->slot = NULL;
-		return err;
 	}
-	region->beating = true;
-	slot_initialise(region);
 	// Pairs with the acquire in view_take.
 	region_store_release64(&region->slot->life, region->life);
 	presence_wake_all(region);
@@ -340,6 +356,45 @@ static void hearts_check(struct msg_region *region, uint64_t elapsed)
 	}
 }
 
+// Looks at one slot; true: a live peer holds it.
+static bool slot_scan(struct msg_region *region, uint32_t i)
+{
+	const struct wire_slot *slot = region_slot(region, i);
+	struct peer_view *view = &region->view[i];
+	// Pairs with the release of whoever changed the slot.
+	uint64_t claim = region_load_acquire64(&slot->claim);
+	uint32_t changes;
+
+	if (claim != view->claim)
+		view_update(region, i, claim);
+	if (!view->life)
+		return false;
+	changes = region_load_acquire32(&slot->changes);
+	if (changes != view->changes) {
+		view->changes = changes;
+		view->requests = true;
+		channels_check_slot(region, i);
+	}
+	if ((!region->slot || i != region->index) && !can_ring_us(region, view))
+		region->unheard = true;
+	return true;
+}
+
+void presence_scan_live(struct msg_region *region)
+{
+	uint32_t i;
+
+	if (context_now(region->context) - region->last_scan_ns >= SCAN_ALL_NS) {
+		presence_scan(region);
+		return;
+	}
+	if (region->error || (region->slot && region->life && !presence_check_self(region)))
+		return;
+	region->unheard = false;
+	for (i = 0; i < region->live_count; i++)
+		slot_scan(region, region->live[i]);
+}
+
 void presence_scan(struct msg_region *region)
 {
 	uint64_t now = context_now(region->context);
@@ -352,26 +407,11 @@ void presence_scan(struct msg_region *region)
 		region->last_heart_ns = now;
 	}
 	region->unheard = false;
-	for (i = 0; i < region->geo.slots; i++) {
-		const struct wire_slot *slot = region_slot(region, i);
-		struct peer_view *view = &region->view[i];
-		// Pairs with the release of whoever changed the slot.
-		uint64_t claim = region_load_acquire64(&slot->claim);
-		uint32_t changes;
-
-		if (claim != view->claim)
-			view_update(region, i, claim);
-		if (!view->life)
-			continue;
-		changes = region_load_acquire32(&slot->changes);
-		if (changes != view->changes) {
-			view->changes = changes;
-			view->requests = true;
-			channels_check_slot(region, i);
-		}
-		if ((!region->slot || i != region->index) && !can_ring_us(region, view))
-			region->unheard = true;
-	}
+	region->last_scan_ns = now;
+	region->live_count = 0;
+	for (i = 0; i < region->geo.slots; i++)
+		if (slot_scan(region, i))
+			region->live[region->live_count++] = i;
 }
 
 void presence_describe(const struct msg_region *region, uint32_t index, struct msg_peer *peer)
