@@ -302,6 +302,8 @@ static int answer(struct msg_listener *listener, const struct request *r,
 		STATUS_GENERATION(status) != channel->their_generation ||
 		(STATUS_STATE(status) != CHANNEL_CONNECT && STATUS_STATE(status) != CHANNEL_OPEN)) {
 		channel_destroy(channel);
+		// Who asked may be dead: our view must learn it, or we would answer for ever.
+		presence_scan(region);
 		return -EAGAIN;
 	}
 	presence_wake(region, r->slot, true);
