@@ -307,7 +307,7 @@ int64_t buffer_send_copy(struct msg_channel *channel, const void *data, size_t l
 			break;
 		// What we sent before fills the land: it will come back.
 		region_store32(&channel->mine->want, 1);
-		err = wait_for(region->context, flight_landed, channel, deadline);
+		err = wait_for_channel(region->context, flight_landed, channel, deadline);
 		if (!region->error)
 			region_store32(&channel->mine->want, 0);
 		if (channel->send_error)

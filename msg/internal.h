@@ -24,6 +24,7 @@ struct msg_context {
 	uint64_t spin_option;    /* struct msg_options */
 	uint64_t last_scan_ns;
 	bool slept;              /* in the last wait_for */
+	bool live_only;          /* the wait under way is for a channel: see presence_scan_live */
 };
 
 /* What this peer knows of one slot. */
@@ -63,6 +64,9 @@ struct msg_region {
 	uint32_t asleep;         /* what we wrote */
 	uint32_t changes;
 	uint64_t last_heart_ns;  /* when the hearts were looked at */
+	uint64_t last_scan_ns;   /* when all slots were looked at */
+	uint32_t *live;          /* [live_count] slots that were held then */
+	uint32_t live_count;
 	uint64_t sleeps, rescues, resets;
 	struct msg_beat beat;
 	bool beating;
@@ -204,6 +208,9 @@ void presence_stop_beating(struct msg_region *region);
 /* Looks at every slot; updates the views, and the channels and listeners that they concern. The
  * hearts are looked at only when it is time. */
 void presence_scan(struct msg_region *region);
+/* The same for the slots that were held at the last full scan, with a full one now and then: each slot is
+ * a page of its own, and a guest's emulated TLB has few entries. */
+void presence_scan_live(struct msg_region *region);
 /* Is this slot still ours? If not, everything of the region ends with -ESTALE. */
 bool presence_check_self(struct msg_region *region);
 /* Wakes the holder of a slot if it sleeps and we didn't ring for this sleep yet (or force). The
@@ -266,10 +273,13 @@ void pools_free(struct msg_region *region);
 typedef bool wait_condition(void *arg);
 /* 0: the condition is true; -EAGAIN: the deadline had passed; -ETIMEDOUT. */
 int wait_for(struct msg_context *context, wait_condition *ready, void *arg, uint64_t deadline);
+/* The same for a condition that only peers with open channels can make true. */
+int wait_for_channel(struct msg_context *context, wait_condition *ready, void *arg,
+	uint64_t deadline);
 /* How often to look for one thing, and at neither clock nor anything else, before wait_for. */
 unsigned wait_polls(const struct msg_context *context);
 /* Looks around in all regions, and settles what our receivers owe their senders. */
-void context_scan(struct msg_context *context);
+void context_scan(struct msg_context *context, bool live_only);
 /* A plain pause of about ns, without looking at anything. */
 void wait_pause(struct msg_context *context, uint64_t ns);
 

@@ -6,6 +6,7 @@ static void region_free(struct msg_region *region)
 {
 	struct msg_context *context = region->context;
 
+	context_free(context, region->live);
 	context_free(context, region->view);
 	context_free(context, region->channel);
 	context_free(context, region->generation);
@@ -18,11 +19,13 @@ static int region_tables(struct msg_region *region)
 	struct msg_context *context = region->context;
 
 	region->view = context_alloc(context, region->geo.slots * sizeof(*region->view));
+	region->live = context_alloc(context, region->geo.slots * sizeof(*region->live));
 	region->channel = context_alloc(context, region->geo.channels * sizeof(*region->channel));
 	region->generation = context_alloc(context,
 		region->geo.channels * sizeof(*region->generation));
 	region->deed_used = context_alloc(context, region->geo.deeds * sizeof(*region->deed_used));
-	if (!region->view || !region->channel || !region->generation || !region->deed_used)
+	if (!region->view || !region->live || !region->channel || !region->generation ||
+		!region->deed_used)
 		return -ENOMEM;
 	return 0;
 }

@@ -125,7 +125,7 @@ int channel_make_room(struct msg_channel *channel, uint32_t len, uint64_t deadli
 		       channel_writable(channel) ? channel->send_error : -EAGAIN;
 	}
 	region_store32(&channel->mine->want, 1);
-	err = wait_for(channel->region->context, room_condition, channel, deadline);
+	err = wait_for_channel(channel->region->context, room_condition, channel, deadline);
 	if (!channel->region->error)
 		region_store32(&channel->mine->want, 0);
 	if (!err && channel->region->context->slept)
@@ -321,7 +321,7 @@ int channel_empty(struct msg_channel *channel)
 	channel_check(channel);
 	if (++channel->empty_polls % EMPTY_POLLS_PER_SCAN == 0 &&
 		context_now(context) - context->last_scan_ns >= SCAN_NS)
-		context_scan(context);
+		context_scan(context, true);
 	if (channel->error)
 		return channel->error;
 	// The end counts only when all that came before it was received.
@@ -354,7 +354,7 @@ int channel_await(struct msg_channel *channel, uint64_t deadline)
 	if (err != -EAGAIN || !deadline)
 		return ring_poll(&channel->rx) && !channel->error ? 0 : err;
 	region_store64(&channel->mine->empty_waits, ++channel->empty_waits);
-	err = wait_for(channel->region->context, readable_condition, channel, deadline);
+	err = wait_for_channel(channel->region->context, readable_condition, channel, deadline);
 	if (!err && channel->region->context->slept && !channel->region->error)
 		region_store64(&channel->mine->wakeups, ++channel->wakeups);
 	if (channel->error)

@@ -26,7 +26,7 @@
 #define POLLS_SHORT     16
 #define RESCUE_GRACE_NS (2 * NS_PER_MS)
 
-void context_scan(struct msg_context *context)
+void context_scan(struct msg_context *context, bool live_only)
 {
 	struct msg_region *region;
 	uint32_t i;
@@ -34,7 +34,10 @@ void context_scan(struct msg_context *context)
 	for (region = context->regions; region; region = region->next) {
 		if (region->error)
 			continue;
-		presence_scan(region);
+		if (live_only)
+			presence_scan_live(region);
+		else
+			presence_scan(region);
 		for (i = 0; i < region->geo.channels; i++)
 			if (region->channel[i])
 				channel_settle(region->channel[i]);
@@ -117,7 +120,7 @@ static bool sleep_once(struct msg_context *context, wait_condition *ready, void 
 	ops->prepare(ops->arg);
 	word = sleep_word(context, &value);
 	mark_asleep(context);
-	context_scan(context);
+	context_scan(context, context->live_only);
 	if (ready(arg)) {
 		ops->cancel(ops->arg);
 		mark_awake(context);
@@ -135,7 +138,7 @@ static bool sleep_once(struct msg_context *context, wait_condition *ready, void 
 	}
 	mark_awake(context);
 	count_sleep(context, rescue);
-	context_scan(context);
+	context_scan(context, context->live_only);
 	return done || ready(arg);
 }
 
@@ -217,7 +220,7 @@ int wait_for(struct msg_context *context, wait_condition *ready, void *arg, uint
 	start = now = context_now(context);
 	// Not at every call: it costs a cache line for each slot.
 	if (now >= deadline || now - context->last_scan_ns >= SCAN_NS) {
-		context_scan(context);
+		context_scan(context, context->live_only);
 		if (ready(arg))
 			return 0;
 		if (now >= deadline)
@@ -234,12 +237,23 @@ int wait_for(struct msg_context *context, wait_condition *ready, void *arg, uint
 		if (n % POLLS_PER_CLOCK == 0) {
 			now = context_now(context);
 			if (now - context->last_scan_ns >= SCAN_NS)
-				context_scan(context);
+				context_scan(context, context->live_only);
 		}
 	}
 	if (budget)
 		spin_failed(context);
 	return sleep_phase(context, ready, arg, deadline);
+}
+
+int wait_for_channel(struct msg_context *context, wait_condition *ready, void *arg,
+	uint64_t deadline)
+{
+	int err;
+
+	context->live_only = true;
+	err = wait_for(context, ready, arg, deadline);
+	context->live_only = false;
+	return err;
 }
 
 void wait_pause(struct msg_context *context, uint64_t ns)
@@ -264,6 +278,7 @@ struct wait_set {
 	unsigned count;
 	uint64_t next_timer;
 	struct msg_context *context;
+	bool channels_only;
 };
 
 static bool item_ready(struct wait_set *set, struct msg_wait_item *item)
@@ -316,7 +331,7 @@ static void set_want(struct wait_set *set, bool want)
 
 int msg_wait(struct msg_wait_item *items, unsigned count, uint64_t deadline)
 {
-	struct wait_set set = { .items = items, .count = count };
+	struct wait_set set = { .items = items, .count = count, .channels_only = true };
 	uint64_t until = deadline;
 	unsigned i;
 	int ready = 0, err;
@@ -326,6 +341,8 @@ int msg_wait(struct msg_wait_item *items, unsigned count, uint64_t deadline)
 			until = items[i].at < until ? items[i].at : until;
 		else if (!set.context)
 			set.context = item_context(&items[i]);
+		if (items[i].type == MSG_WAIT_ACCEPT || items[i].type == MSG_WAIT_EVENT)
+			set.channels_only = false;
 		items[i].ready = false;
 	}
 	if (!set.context) {
@@ -336,7 +353,8 @@ int msg_wait(struct msg_wait_item *items, unsigned count, uint64_t deadline)
 		msg_sleep_until(until);
 	} else {
 		set_want(&set, true);
-		err = wait_for(set.context, set_ready, &set, until);
+		err = (set.channels_only ? wait_for_channel : wait_for)(set.context, set_ready, &set,
+			until);
 		set_want(&set, false);
 	}
 	for (i = 0; i < count; i++) {
