@@ -26,6 +26,8 @@ void boot_tell_devices(const struct boot_info *info)
 		};
 		machine.ecam_count = i + 1;
 	}
+	if (!p->gpe0.in_memory)
+		machine.gpe_port = (uint16_t)p->gpe0.address;
 	if (pci_set_machine)
 		pci_set_machine(&machine);
 	if (ivshmem_set_max_cpus)

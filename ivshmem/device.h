@@ -5,6 +5,7 @@
 
 #include <isthmus/ivshmem.h>
 #include <isthmus/pci.h>
+#include "cpu/timer.h"
 
 /* Written by the interrupt handler, read by everybody on this CPU. */
 struct ivshmem_vector {
@@ -25,6 +26,18 @@ struct ivshmem {
 	size_t vector_pages;
 	unsigned int vectors;
 	uint16_t id;
+	volatile bool gone; /* unplugged: registers and region are mapped onto nothing */
+	void (*asked)(void *arg);
+	void *asked_arg;
+	uint64_t asked_ns;     /* when it was asked to leave */
+	struct timer deadline; /* when it is taken off, let go or not */
 };
+
+/* plug.c: the device with that index, or NULL; and whether there ever was one. */
+struct pci_device *ivshmem_pci_at(unsigned int index);
+bool ivshmem_was_there(unsigned int index);
+
+void ivshmem_hold(struct ivshmem *device);
+void ivshmem_unmap(struct ivshmem *device);
 
 #endif

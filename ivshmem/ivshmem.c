@@ -18,28 +18,6 @@ void ivshmem_set_max_cpus(unsigned int cpus)
 	max_cpus = cpus;
 }
 
-static struct pci_device *pci_at(unsigned int index)
-{
-	struct pci_device *d = NULL;
-
-	if (pci_init() < 0)
-		return NULL;
-	while ((d = pci_next(d))) {
-		if (d->vendor == IVSHMEM_PCI_VENDOR && d->device == IVSHMEM_PCI_DEVICE && !index--)
-			return d;
-	}
-	return NULL;
-}
-
-unsigned int ivshmem_count(void)
-{
-	unsigned int count = 0;
-
-	while (pci_at(count))
-		count++;
-	return count;
-}
-
 /* Says once what this machine makes of shared memory, when that isn't what a program may rely on. */
 static void warn_of_hazards(void)
 {
@@ -195,16 +173,18 @@ static void describe(const struct ivshmem *d)
 
 int ivshmem_open(unsigned int index, struct ivshmem **device)
 {
-	struct pci_device *pci = pci_at(index);
+	struct pci_device *pci = ivshmem_pci_at(index);
 	struct ivshmem *d;
 	int error;
 
 	if (!pci) {
 		unsigned int count = ivshmem_count();
 
-		if (!count)
+		if (!count && !ivshmem_was_there(index))
 			log_error("ivshmem: no device: give QEMU -device ivshmem-doorbell,chardev=... or "
 				  "-device ivshmem-plain,memdev=...");
+		else if (ivshmem_was_there(index))
+			log_error("ivshmem: device %u is unplugged", index);
 		else
 			log_error("ivshmem: no device %u: there are %u, counted from 0", index, count);
 		return -ENODEV;
@@ -212,7 +192,7 @@ int ivshmem_open(unsigned int index, struct ivshmem **device)
 	for (d = opened; d; d = d->next) {
 		if (d->pci == pci) {
 			*device = d;
-			return 0;
+			return d->gone ? -ENODEV : 0;
 		}
 	}
 	d = device_alloc();
@@ -228,10 +208,26 @@ int ivshmem_open(unsigned int index, struct ivshmem **device)
 	}
 	d->next = opened;
 	opened = d;
+	ivshmem_hold(d);
 	warn_of_hazards();
 	describe(d);
 	*device = d;
 	return 0;
+}
+
+void ivshmem_close(struct ivshmem *device)
+{
+	struct ivshmem **at = &opened;
+	struct pci_device *pci = device->pci;
+
+	ivshmem_detach(device);
+	timer_stop(&device->deadline);
+	while (*at != device)
+		at = &(*at)->next;
+	*at = device->next;
+	ivshmem_unmap(device);
+	device_free(device);
+	pci_release(pci);
 }
 
 bool ivshmem_has_doorbell(const struct ivshmem *device)

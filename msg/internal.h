@@ -59,6 +59,8 @@ struct msg_region {
 	uint64_t life;           /* my claim */
 	int error;               /* 0, -ENODEV, -ESTALE */
 	bool leaving, gone, server_lost, evicted;
+	bool watched;            /* the app asks for events */
+	uint64_t leave_asked, leave_by; /* when the device shall leave, and when we do so */
 	bool told_leaving, told_gone, told_server_lost, told_evicted;
 	bool unheard;            /* a live peer can't ring us: wait by timer */
 	uint32_t asleep;         /* what we wrote */
@@ -77,6 +79,7 @@ struct msg_region {
 	struct msg_listener *listener[WIRE_ENDPOINTS];
 	uint32_t endpoint_generation[WIRE_ENDPOINTS];
 	struct pool *pools;
+	unsigned flights;        /* buffers that receivers have not released yet */
 	char name[WIRE_NAME];
 	bool named_default;
 };
@@ -139,6 +142,7 @@ struct msg_channel {
 	uint64_t sent, sent_bytes, received, received_bytes;
 	uint64_t doorbells, suppressed, wakeups, full_waits, empty_waits;
 	uint64_t pending_sent, pending_bytes; /* reserved, not committed */
+	uint64_t left_unreleased, left_unreleased_bytes; /* when the region was left or gone */
 	struct flight *flights, **flights_end;
 	struct msg_fault fault;
 	void *user;
@@ -224,6 +228,9 @@ void presence_describe(const struct msg_region *region, uint32_t slot, struct ms
 /* Rings unconditionally. */
 void presence_ring(struct msg_region *region, struct peer_view *view, uint32_t slot);
 
+/* ---- region.c ---- */
+void region_withdraw(struct msg_region *region);
+
 /* ---- land.c ---- */
 /* Takes bytes of land. 0, *deed and *offset; -ENOSPC; -EMSGSIZE: more than there ever is. */
 int land_claim(struct msg_region *region, uint64_t bytes, unsigned *deed, uint64_t *offset);
@@ -266,6 +273,8 @@ int64_t buffer_send_copy(struct msg_channel *channel, const void *data, size_t l
 	uint64_t deadline);
 /* Puts the pieces that the receiver released back. */
 void buffer_reap(struct msg_channel *channel);
+/* Takes back what the receivers of all channels have released. */
+void buffers_reap(struct msg_region *region);
 void buffer_drop_flights(struct msg_channel *channel);
 void pools_free(struct msg_region *region);
 

@@ -84,6 +84,28 @@ int msg_join(struct msg_context *context, const struct msg_region_ops *ops,
 	return 0;
 }
 
+// Tells the others that we leave. They still receive what we sent: our memory stays while their blocks
+// name us.
+void region_withdraw(struct msg_region *region)
+{
+	bool firm = presence_check_self(region);
+	uint32_t i;
+
+	for (i = 0; firm && i < region->geo.channels; i++) {
+		struct msg_channel *channel = region->channel[i];
+
+		if (channel && !channel->error && channel->opened) {
+			channel_write_figures(channel);
+			channel_set_state(channel, CHANNEL_CLOSED);
+		}
+	}
+	for (i = 0; firm && i < WIRE_ENDPOINTS; i++)
+		if (region->listener[i])
+			region_store32(&region->listener[i]->wire->state,
+				region->listener[i]->generation << 2 | ENDPOINT_FREE);
+	presence_leave(region);
+}
+
 int msg_leave(struct msg_region *region)
 {
 	struct msg_context *context;
@@ -96,25 +118,9 @@ int msg_leave(struct msg_region *region)
 		return 0;
 	context = region->context;
 	err = presence_check_self(region) ? 0 : region->error;
-	for (i = 0; i < region->geo.channels; i++) {
-		struct msg_channel *channel = region->channel[i];
-
-		// The others still receive what we sent: our memory stays while their blocks name
-		// us.
-		if (channel && !err && !channel->error && channel->opened) {
-			channel_write_figures(channel);
-			channel_set_state(channel, CHANNEL_CLOSED);
-		}
-	}
-	for (i = 0; i < WIRE_ENDPOINTS; i++) {
-		if (!region->listener[i])
-			continue;
-		if (!err)
-			region_store32(&region->listener[i]->wire->state,
-				region->listener[i]->generation << 2 | ENDPOINT_FREE);
+	region_withdraw(region);
+	for (i = 0; i < WIRE_ENDPOINTS; i++)
 		context_free(context, region->listener[i]);
-	}
-	presence_leave(region);
 	region->error = -ENODEV;
 	for (i = 0; i < region->geo.channels; i++)
 		if (region->channel[i])
@@ -294,6 +300,7 @@ bool presence_event_waiting(struct msg_region *region)
 
 int msg_next_event(struct msg_region *region, struct msg_event *event)
 {
+	region->watched = true;
 	if (!region->error)
 		presence_scan(region);
 	context_zero(event, sizeof(*event));
@@ -304,32 +311,6 @@ int msg_next_event(struct msg_region *region, struct msg_event *event)
 		       MSG_EVENT_SERVER_LOST) ||
 	       take_fault(region, event) ||
 	       (!region->error && (take_gone(region, event) || take_joined(region, event)));
-}
-
-/* ---- what the port tells us ---- */
-
-void msg_region_leaving(struct msg_region *region)
-{
-	region->leaving = true;
-}
-
-void msg_region_gone(struct msg_region *region)
-{
-	uint32_t i;
-
-	presence_stop_beating(region);
-	region->gone = true;
-	region->error = -ENODEV;
-	for (i = 0; i < region->geo.channels; i++)
-		if (region->channel[i]) {
-			region->channel[i]->error = -ENODEV;
-			region->channel[i]->send_error = -ENODEV;
-		}
-}
-
-void msg_region_server_lost(struct msg_region *region)
-{
-	region->server_lost = true;
 }
 
 /* ---- figures ---- */
@@ -443,8 +424,11 @@ void msg_stats(struct msg_channel *channel, struct msg_stats *stats)
 		.full_waits = channel->full_waits,
 		.empty_waits = channel->empty_waits,
 	};
-	if (channel->region->gone)
+	if (channel->region->gone) {
+		stats->unreleased = channel->left_unreleased;
+		stats->unreleased_bytes = channel->left_unreleased_bytes;
 		return;
+	}
 	u = count_unreleased(channel);
 	stats->unreleased = u.messages - u.taken;
 	stats->unreleased_bytes = u.bytes - u.taken_bytes;

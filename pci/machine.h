@@ -20,6 +20,7 @@ struct pci_machine {
 	unsigned int ecam_count;
 	const struct mm_range *map; /* firmware's memory map, any order; must stay where it is */
 	unsigned int map_count;
+	uint16_t gpe_port; /* ACPI's general-purpose events, block 0; 0: there are none */
 };
 
 /*

@@ -73,6 +73,25 @@
 #define PCI_MSIX_ENTRY_CONTROL 12
 #define PCI_MSIX_ENTRY_MASKED (1u << 0)
 
+/* Express capability (PCIE, 7.8), of a port with a slot. */
+#define PCI_REG_EXPRESS_FLAGS 2
+#define PCI_EXPRESS_FLAGS_SLOT (1u << 8)
+#define PCI_REG_EXPRESS_SLOT_CAPABILITIES 0x14
+#define PCI_EXPRESS_SLOT_HOTPLUG (1u << 6)
+#define PCI_REG_EXPRESS_SLOT_CONTROL 0x18
+#define PCI_EXPRESS_CONTROL_BUTTON (1u << 0)   /* interrupts: attention button pressed */
+#define PCI_EXPRESS_CONTROL_PRESENCE (1u << 3) /* ... presence changed */
+#define PCI_EXPRESS_CONTROL_INTERRUPT (1u << 5)
+#define PCI_EXPRESS_CONTROL_POWER_LED (3u << 8)
+#define PCI_EXPRESS_CONTROL_POWER_LED_ON (1u << 8)
+#define PCI_EXPRESS_CONTROL_POWER_LED_OFF (3u << 8)
+#define PCI_EXPRESS_CONTROL_POWER_OFF (1u << 10)
+#define PCI_REG_EXPRESS_SLOT_STATUS 0x1a
+#define PCI_EXPRESS_STATUS_BUTTON (1u << 0) /* events: writing 1 clears */
+#define PCI_EXPRESS_STATUS_PRESENCE (1u << 3)
+#define PCI_EXPRESS_STATUS_EVENTS 0x011fu
+#define PCI_EXPRESS_STATUS_PRESENT (1u << 6) /* a state */
+
 #define PCI_CLASS_BRIDGE 0x06
 #define PCI_SUBCLASS_HOST 0x00
 #define PCI_SUBCLASS_ISA 0x01

@@ -17,12 +17,6 @@
 #define MEMORY_GRANULARITY 0x100000u
 #define HOTPLUG_RESERVE 0x200000u /* what SeaBIOS gives an empty slot, too */
 
-/* Express capability (PCIE, 7.8): flags and slot capabilities. */
-#define EXPRESS_REG_FLAGS 2
-#define EXPRESS_FLAGS_SLOT (1u << 8)
-#define EXPRESS_REG_SLOT 0x14
-#define EXPRESS_SLOT_HOTPLUG (1u << 6)
-
 static struct pci_item *item_of(struct pci_item *items, const struct pci_device *device)
 {
 	const struct pci_device *d = NULL;
@@ -30,14 +24,6 @@ static struct pci_item *item_of(struct pci_item *items, const struct pci_device 
 	while ((d = pci_next((struct pci_device *)d)) != device)
 		items += ITEMS_PER_DEVICE;
 	return items;
-}
-
-static bool is_hotplug_slot(const struct pci_device *bridge)
-{
-	unsigned int at = pci_find_capability(bridge, PCI_CAPABILITY_EXPRESS);
-
-	return at && (pci_read16(bridge, at + EXPRESS_REG_FLAGS) & EXPRESS_FLAGS_SLOT) &&
-	       (pci_read32(bridge, at + EXPRESS_REG_SLOT) & EXPRESS_SLOT_HOTPLUG);
 }
 
 /* Index of the window above that an item of @kind goes through. */
@@ -58,7 +44,7 @@ static int parent_of(struct pci_item *items, const struct pci_device *device,
 static void windows_collect(struct pci_item *items, struct pci_device *bridge)
 {
 	struct pci_item *item = item_of(items, bridge);
-	uint64_t reserve = is_hotplug_slot(bridge) ? HOTPLUG_RESERVE : 0;
+	uint64_t reserve = pci_hotplug_port(bridge) ? HOTPLUG_RESERVE : 0;
 
 	for (int kind = 0; kind < PCI_WINDOWS; kind++, item++) {
 		const struct pci_bar *w = &bridge->window[kind];

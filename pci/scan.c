@@ -144,23 +144,52 @@ static bool bridge_is_numbered(struct pci_device *bridge, unsigned int limit)
 	return true;
 }
 
+static bool is_listed(uint16_t segment, uint8_t bus, uint8_t devfn)
+{
+	for (const struct pci_device *d = first; d; d = d->next) {
+		if (d->segment == segment && d->bus == bus && (d->slot << 3 | d->function) == devfn)
+			return true;
+	}
+	return false;
+}
+
+unsigned int pci_slot_read(uint16_t segment, uint8_t bus, unsigned int slot,
+			   struct pci_device *bridge)
+{
+	uint8_t devfn = (uint8_t)(slot << 3);
+	unsigned int functions = 1, count = 0;
+
+	if (!function_answers(segment, bus, devfn))
+		return 0;
+	if (pci_config_read(segment, bus, devfn, PCI_REG_HEADER_TYPE, 1) &
+	    PCI_HEADER_MULTI_FUNCTION)
+		functions = FUNCTIONS;
+	for (unsigned int f = 0; f < functions; f++) {
+		uint8_t at = (uint8_t)(devfn | f);
+
+		if (function_answers(segment, bus, at) && !is_listed(segment, bus, at) &&
+		    function_read(segment, bus, at, bridge))
+			count++;
+	}
+	return count;
+}
+
+void pci_device_remove(struct pci_device *device)
+{
+	struct pci_device **at = &first;
+
+	while (*at != device)
+		at = &(*at)->next;
+	*at = device->next;
+	device->next = spare;
+	spare = device;
+}
+
 static void bus_read(uint16_t segment, uint8_t bus, struct pci_device *bridge)
 {
 	bus_seen[bus / 8] |= (uint8_t)(1u << (bus % 8));
-	for (unsigned int slot = 0; slot < SLOTS; slot++) {
-		uint8_t devfn = (uint8_t)(slot << 3);
-		unsigned int functions = 1;
-
-		if (!function_answers(segment, bus, devfn))
-			continue;
-		if (pci_config_read(segment, bus, devfn, PCI_REG_HEADER_TYPE, 1) &
-		    PCI_HEADER_MULTI_FUNCTION)
-			functions = FUNCTIONS;
-		for (unsigned int f = 0; f < functions; f++) {
-			if (function_answers(segment, bus, (uint8_t)(devfn | f)))
-				function_read(segment, bus, (uint8_t)(devfn | f), bridge);
-		}
-	}
+	for (unsigned int slot = 0; slot < SLOTS; slot++)
+		pci_slot_read(segment, bus, slot, bridge);
 }
 
 static struct pci_device *next_bridge(struct pci_device *previous, uint16_t segment, uint8_t bus)

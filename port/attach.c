@@ -14,8 +14,14 @@
 
 #define MSG_VECTOR 0
 
+/* How long an app's delay lets msg leave before the device is taken off whatever happens. */
+#define HARD_EXTRA_NS 1000000000ull
+
 struct port_region {
 	struct ivshmem *device;
+	struct msg_region *joined; /* NULL while msg_join is under way */
+	volatile bool asked;       /* the device shall leave, or was taken off */
+	bool told;
 	unsigned index;
 	struct msg_beat *beat;
 	struct timer heart;
@@ -60,12 +66,71 @@ static void region_notify(void *arg, uint32_t peer_id, uint32_t vector)
 		ivshmem_notify(region->device, (uint16_t)peer_id, (uint16_t)vector);
 }
 
+/* Interrupt context. */
+static void unplug_asked(void *arg)
+{
+	struct port_region *region = arg;
+
+	region->asked = true;
+	port_attention = true;
+	port_wake(NULL);
+}
+
+/* True: there is more to do, later. */
+static bool region_attend(struct port_region *region)
+{
+	if (!region->asked)
+		return false;
+	if (!region->joined)
+		return true;
+	if (!region->told) {
+		region->told = true;
+		msg_region_leaving(region->joined);
+	}
+	if (!ivshmem_is_gone(region->device)) {
+		uint64_t by = msg_region_leave_by(region->joined);
+
+		if (clock_now_ns() < by) {
+			ivshmem_delay_unplug(region->device, by + HARD_EXTRA_NS);
+			return true;
+		}
+		msg_region_depart(region->joined);
+		ivshmem_detach(region->device);
+	} else {
+		msg_region_gone(region->joined);
+	}
+	region->asked = false;
+	return false;
+}
+
+/* On the owner's thread. What is called here asks for the time again. */
+void port_attend(void)
+{
+	static bool inside;
+	bool more = false;
+
+	if (inside)
+		return;
+	inside = true;
+	port_attention = false;
+	for (struct port_region *region = attached; region; region = region->next)
+		more |= region_attend(region);
+	if (more)
+		port_attention = true;
+	inside = false;
+}
+
 static void region_close(void *arg)
 {
 	struct port_region *region = arg, **link = &attached;
 
-	if (ivshmem_has_doorbell(region->device))
-		ivshmem_clear_handler(region->device, MSG_VECTOR);
+	if (ivshmem_is_leaving(region->device)) {
+		ivshmem_close(region->device);
+	} else {
+		if (ivshmem_has_doorbell(region->device))
+			ivshmem_clear_handler(region->device, MSG_VECTOR);
+		ivshmem_on_unplug(region->device, NULL, NULL);
+	}
 	while (*link != region)
 		link = &(*link)->next;
 	*link = region->next;
@@ -124,7 +189,16 @@ static int bind_device(unsigned index, struct msg_region_ops *ops)
 	}
 	region->next = attached;
 	attached = region;
+	ivshmem_on_unplug(device, unplug_asked, region);
 	return 0;
+}
+
+int msg_await(const char *where, uint64_t deadline)
+{
+	unsigned index;
+	int error = parse_index(where, &index);
+
+	return error ? error : ivshmem_await(index, deadline);
 }
 
 int msg_attach(const char *where, const struct msg_options *options, struct msg_region **out)
@@ -155,7 +229,12 @@ int msg_attach(const char *where, const struct msg_options *options, struct msg_
 	if (error)
 		return error;
 	error = msg_join(context, &ops, &wishes, out);
-	if (error)
+	if (error) {
 		region_close(ops.arg);
-	return error;
+		return error;
+	}
+	((struct port_region *)ops.arg)->joined = *out;
+	if (port_attention)
+		port_attend();
+	return 0;
 }

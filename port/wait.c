@@ -23,6 +23,7 @@
  * neighbour hyperthread happy and the poll quick. */
 #define POLLS_PER_PAUSE 64
 
+volatile bool port_attention;
 static volatile uint64_t wakes; /* written by handlers only */
 static uint64_t wakes_at_prepare;
 static struct timer backing;
@@ -42,6 +43,8 @@ static void backing_fired(void *unused)
 static uint64_t wait_now(void *arg)
 {
 	(void)arg;
+	if (__builtin_expect(port_attention, 0))
+		port_attend();
 	return clock_now_ns();
 }
 

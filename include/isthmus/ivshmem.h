@@ -18,12 +18,15 @@
 struct ivshmem;
 struct pci_device;
 
-/* How many ivshmem devices there are. 0 also where there is no PCI. Opens nothing. */
+/*
+ * How many ivshmem devices there are: one more than the highest index. 0 also where there is no PCI. Opens
+ * nothing. A device keeps its index; while one is unplugged, ivshmem_open() of its index gives -ENODEV.
+ */
 unsigned int ivshmem_count(void);
 
 /*
  * Opens device @index (0 is the first in bus order): maps its registers and its region and, where it has
- * a doorbell, switches MSI-X on. A second call gives the same device. It stays open until the guest ends.
+ * a doorbell, switches MSI-X on. A second call gives the same device. It stays open until ivshmem_close().
  * Each failure logs one line. -ENODEV: no such device; -ENOSPC: firmware gave it no addresses and there
  * was no room; -ENOMEM: can't be mapped; -ENXIO: it isn't built as the specification says.
  */
@@ -73,6 +76,12 @@ void ivshmem_notify(struct ivshmem *device, uint16_t peer, uint16_t vector);
 int ivshmem_set_handler(struct ivshmem *device, unsigned int vector, void (*handler)(void *arg),
 			void *arg, unsigned int flags);
 
+/*
+ * Sends a vector that has its handler to another CPU, as pci_msix_set_cpu() does, with the same errors.
+ * ivshmem_wait() for it is then that CPU's.
+ */
+int ivshmem_set_cpu(struct ivshmem *device, unsigned int vector, unsigned int cpu);
+
 /* Takes the handler off; rings are kept pending again. */
 void ivshmem_clear_handler(struct ivshmem *device, unsigned int vector);
 
@@ -86,8 +95,45 @@ void ivshmem_unmask(struct ivshmem *device, unsigned int vector);
 /*
  * Sleeps in hlt until @vector has had more than *@seen interrupts or the clock passes @deadline_ns (of
  * clock_now_ns()); *@seen is then the new count. With IVSHMEM_NO_VECTOR (and @device and @seen NULL) it
- * waits for the deadline alone. 0, -ETIMEDOUT, or -EINVAL for a vector that isn't there.
+ * waits for the deadline alone. 0, -ETIMEDOUT, -EINVAL for a vector that isn't there, or -ENODEV: the
+ * device was unplugged.
  */
 int ivshmem_wait(struct ivshmem *device, unsigned int vector, uint64_t *seen, uint64_t deadline_ns);
+
+/*
+ * Unplugging. When QEMU asks the guest to let a device go (device_del), an open device is let go at once, and
+ * its region reads as nothing from then on, without a fault; unless somebody asked to be told, by
+ * ivshmem_on_unplug(). Then it stays until ivshmem_detach() or ivshmem_close(), but no longer than
+ * IVSHMEM_UNPLUG_GRACE_NS, or the delay asked for.
+ */
+#define IVSHMEM_UNPLUG_GRACE_NS 3000000000ull
+#define IVSHMEM_UNPLUG_MAX_NS 60000000000ull /* after the request, no delay lasts longer */
+
+/*
+ * @asked is called with interrupts off when the device shall leave, at once if it shall already; and again
+ * if it was taken off because its time had passed. NULL: nobody wants to be told any more.
+ */
+void ivshmem_on_unplug(struct ivshmem *device, void (*asked)(void *arg), void *arg);
+
+/* Shall it leave, or is it gone? Is it gone? */
+bool ivshmem_is_leaving(const struct ivshmem *device);
+bool ivshmem_is_gone(const struct ivshmem *device);
+
+/* Not before @deadline_ns. -ENODEV: nobody asked for it, or it is gone already. */
+int ivshmem_delay_unplug(struct ivshmem *device, uint64_t deadline_ns);
+
+/* Lets a device go that shall leave: masks its vectors and powers its slot off. What the app still does to
+ * it has no effect. Safe in interrupt handlers. No effect on one that shall stay. */
+void ivshmem_detach(struct ivshmem *device);
+
+/* Gives the device back: vectors, mapping, memory; and lets it go if it shall leave. The handle is invalid
+ * after it. Until then a device that comes to the same place is not seen. */
+void ivshmem_close(struct ivshmem *device);
+
+/*
+ * Waits until device @index is there. 0; -EAGAIN: it isn't, and @deadline_ns had passed at the call;
+ * -ETIMEDOUT.
+ */
+int ivshmem_await(unsigned int index, uint64_t deadline_ns);
 
 #endif

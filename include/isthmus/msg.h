@@ -78,6 +78,16 @@ int msg_attach(const char *where, const struct msg_options *options, struct msg_
  * whatever it returns. Never blocks. Safe with NULL. */
 int msg_leave(struct msg_region *region);
 
+/* Waits until there is something at `where` (as for msg_attach) to attach to: for a device that was
+ * unplugged and shall come back. 0; -EAGAIN: not there, and the deadline had passed at the call;
+ * -ETIMEDOUT; -EINVAL: no such kind of place. */
+int msg_await(const char *where, uint64_t deadline);
+
+/* The device shall leave (MSG_EVENT_REGION_LEAVING), and this app needs until deadline for its last
+ * words; 2 s without it, 60 s at most. Then msg leaves by itself, and MSG_EVENT_REGION_GONE follows.
+ * -EINVAL: it shall not leave; -ENODEV: it is gone. */
+int msg_delay_leaving(struct msg_region *region, uint64_t deadline);
+
 /* Monotonic time in ns; unrelated to the clocks of other peers. */
 uint64_t msg_now_ns(void);
 

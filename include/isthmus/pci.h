@@ -4,7 +4,8 @@
  *
  * Sources: PCI Local Bus Specification 3.0 (PCI), PCI-to-PCI Bridge Architecture 1.2 (BRIDGE),
  * PCI Express Base Specification 3.0 (PCIE). Functions return 0 or more, or a negative errno value.
- * Nothing here blocks. Devices belong to the pci room and stay where they are until the guest ends.
+ * Nothing here blocks. Devices belong to the pci room and stay where they are until the guest ends, or
+ * until they are unplugged and nobody holds them (pci_hold) when pci_hotplug_settle() is called.
  */
 #ifndef ISTHMUS_PCI_H
 #define ISTHMUS_PCI_H
@@ -56,6 +57,9 @@ struct pci_msix {
 	struct pci_msix_entry *entry; /* what is bound to each */
 };
 
+/* Whether a device is there: plugged, asked to leave, or unplugged. */
+enum pci_presence { PCI_PRESENT, PCI_LEAVING, PCI_GONE };
+
 struct pci_device {
 	struct pci_device *next;
 	struct pci_device *bridge; /* the bridge it is behind; NULL on a root bus */
@@ -70,6 +74,12 @@ struct pci_device {
 	struct pci_bar bar[PCI_BARS];	/* the upper half of a 64-bit BAR is an empty one */
 	struct pci_bar window[PCI_WINDOWS]; /* of a bridge; size 0: closed or not there */
 	struct pci_msix msix;
+	volatile enum pci_presence presence;
+	bool held; /* by pci_hold(), until pci_let_go() */
+	bool used; /* the same, until pci_release() */
+	uint8_t hotplug_bus; /* ACPI's number of the bus, where it was asked to leave */
+	void (*asked)(void *arg);
+	void *asked_arg;
 };
 
 /*
@@ -141,6 +151,14 @@ int pci_msix_init(struct pci_device *device);
 int pci_msix_bind(struct pci_device *device, unsigned int n, void (*handler)(void *arg), void *arg,
 		  unsigned int flags);
 
+/*
+ * Sends a bound entry to another CPU (<isthmus/cpu.h>), one that cpu_start() has brought up; its handler
+ * runs there from now on, and nowhere when this returns. Lasts until the entry is bound anew. Not for
+ * interrupt handlers. -EINVAL: not bound, or no such CPU; -ENOSPC: no vector left that goes there;
+ * -ENOTSUP: a CPU that messages can't name. After an error it goes where it went.
+ */
+int pci_msix_set_cpu(struct pci_device *device, unsigned int n, unsigned int cpu);
+
 /* Masks the entry and gives its vector back. */
 void pci_msix_unbind(struct pci_device *device, unsigned int n);
 
@@ -159,5 +177,40 @@ bool pci_msix_pending(const struct pci_device *device, unsigned int n);
 
 /* Switches MSI-X off and unbinds every entry. pci_msix_init() starts anew. */
 void pci_msix_disable(struct pci_device *device);
+
+/*
+ * Devices that come and go. QEMU asks a guest to let a device go (device_del), and the device leaves when
+ * the guest has powered its slot off; one that was added (device_add) waits until the guest powers it on.
+ * Watched are the slots of PCI Express ports (PCIE, 6.7), and on the machines pc and q35 QEMU's ACPI
+ * registers (QEMU, docs/specs/acpi_pci_hotplug.txt).
+ *
+ * A device that nobody holds is let go at once, from interrupt context.
+ */
+
+/* Starts watching: by the ports' own interrupts where they have MSI-X, else ten times a second. Later calls
+ * do nothing. Before it, nothing is noticed. 0, or the error of pci_init(). */
+int pci_hotplug_init(void);
+
+/*
+ * Keeps the device until pci_release(). @asked, with interrupts off, is called once when it shall leave
+ * (->presence is PCI_LEAVING then) or when it left without asking (PCI_GONE). May release at once.
+ */
+void pci_hold(struct pci_device *device, void (*asked)(void *arg), void *arg);
+
+/* Lets the device go: at once if it was asked to leave and nobody holds another function of its slot. What
+ * was mapped of it stays mapped, onto nothing, and @device stays valid. Safe in interrupt handlers. */
+void pci_let_go(struct pci_device *device);
+
+/* The same, and the caller doesn't refer to @device any more. */
+void pci_release(struct pci_device *device);
+
+/*
+ * Forgets released devices that are gone and takes in those that came: reads them, assigns addresses within
+ * the window of their port. Returns how many came. Not for interrupt handlers.
+ */
+unsigned int pci_hotplug_settle(void);
+
+/* Whether pci_hotplug_settle() has something to do: a device came that isn't taken in yet, or left. */
+bool pci_hotplug_waiting(void);
 
 #endif
