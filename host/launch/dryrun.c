@@ -82,6 +82,13 @@ void dryrun_commands(const struct plan *p, const char *dir, struct text *out)
 		text_addf(out, "kill%s; wait%s\n", pids.s, pids.s);
 	text_add_str(out, "rm -r ");
 	quote_shell(out, dir);
+	/* What lies elsewhere: see plan_place(). */
+	for (size_t i = 0; i < p->n_regions; i++) {
+		if (!p->huge_page || !p->regions[i].used || !p->regions[i].plain)
+			continue;
+		text_add(out, " ", 1);
+		quote_shell(out, p->regions[i].path);
+	}
 	text_add_str(out, "\n");
 	text_free(&pids);
 }

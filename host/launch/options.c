@@ -17,6 +17,7 @@ const char run_options_help[] =
 	"  --mem MIB         RAM of each guest (default 64; 128 under OVMF); M and G may follow\n"
 	"  --size SIZE       size of each shared region (default 4M)\n"
 	"  --vectors N       interrupt vectors of each peer (default 2, at most 256)\n"
+	"  --hugepages[=2M|1G]  regions in huge pages (default: of the size that the system has)\n"
 	"  --plain           regions without interrupts and without a server (ivshmem-plain)\n"
 	"  --accel A         QEMU's -accel (default: kvm where it works, else tcg,thread=multi)\n"
 	"  --cpu MODEL       QEMU's -cpu\n"
@@ -37,7 +38,7 @@ const char run_options_help[] =
 	"100), 119 not started by its firmware, 120 no status, 121 panic, 122 QEMU failed, 123 server failed, 124 time-out, 125 isthmus\n"
 	"itself, 128+N ended by signal N.\n";
 
-enum kind { FLAG, STRING, NUMBER, MEM, SIZE, LIST, MAYBE };
+enum kind { FLAG, STRING, NUMBER, MEM, SIZE, LIST, MAYBE, MAYBE_PAGE };
 
 struct option_rule {
 	const char *name;
@@ -64,6 +65,7 @@ static const struct option_rule rules[] = {
 	{ "--bios", STRING, AT(bios), "seabios, qboot, ovmf, ovmf-secure or a file", 0, 0 },
 	{ "--input", STRING, AT(input), "a guest's name, or none", 0, 0 },
 	{ "--keep-going", FLAG, AT(keep_going), NULL, 0, 0 },
+	{ "--hugepages", MAYBE_PAGE, AT(hugepages), "a page size such as 2M or 1G", 0, 0 },
 	{ "--gdb", MAYBE, AT(gdb), NULL, 0, 0 },
 	{ "--log", STRING, AT(log), "a directory", 0, 0 },
 	{ "--dir", STRING, AT(dir), "a directory that doesn't exist yet", 0, 0 },
@@ -112,6 +114,11 @@ static bool take_value(struct run_options *o, const struct option_rule *r, const
 			return false;
 		}
 		*(uint64_t *)field = v;
+		return true;
+	case MAYBE_PAGE:
+		if (!parse_size(value, &v) || v < 1u << 16 || (v & (v - 1)))
+			break;
+		o->huge_page = v;
 		return true;
 	case FLAG:
 	case MAYBE:
@@ -164,14 +171,16 @@ bool run_options_parse(int argc, char **argv, struct run_options *o, struct text
 			text_addf(error, "run has no option '%s'; see `isthmus run --help`", word);
 			return false;
 		}
-		if (r->kind == FLAG || r->kind == MAYBE) {
+		if (r->kind == FLAG || r->kind == MAYBE || r->kind == MAYBE_PAGE) {
 			if (equals && r->kind == FLAG) {
 				text_addf(error, "%s takes no value", r->name);
 				return false;
 			}
 			*(bool *)((char *)o + r->offset) = true;
-			if (equals)
+			if (equals && r->kind == MAYBE)
 				o->gdb_guest = equals + 1;
+			else if (equals && !take_value(o, r, equals + 1, error))
+				return false;
 			continue;
 		}
 		if (!equals && i + 1 == argc) {

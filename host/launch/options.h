@@ -30,6 +30,8 @@ struct run_options {
 	bool plain;
 	bool dry_run;
 	bool keep_going;
+	bool hugepages;
+	uint64_t huge_page;		/* bytes; 0 with hugepages: the system's default */
 	bool gdb;
 	const char *gdb_guest;		/* NULL with gdb: the first one */
 	struct words qemu_args;

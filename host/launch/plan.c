@@ -11,6 +11,7 @@
 
 #include "host/launch/accel.h"
 #include "host/launch/child.h"
+#include "host/launch/huge.h"
 #include "host/launch/place.h"
 #include "host/launch/qemu.h"
 
@@ -223,6 +224,36 @@ static bool apply_guest_options(struct plan *p, struct text *error)
 	return true;
 }
 
+/* Whether each region is whole huge pages, and whether there are enough of them for all. */
+static bool choose_pages(struct plan *p, struct text *error)
+{
+	const struct run_options *o = p->o;
+	uint64_t pages = 0;
+	char size[32];
+
+	if (!o->hugepages)
+		return true;
+	p->huge_page = o->huge_page ? o->huge_page : huge_default(NULL);
+	if (!p->huge_page) {
+		text_add_str(error, "--hugepages: this system's kernel has no huge pages");
+		return false;
+	}
+	format_size(size, sizeof(size), p->huge_page);
+	for (size_t i = 0; i < p->n_regions; i++) {
+		const struct plan_region *r = &p->regions[i];
+
+		if (!r->used)
+			continue;
+		if (r->size < p->huge_page) {
+			text_addf(error, "region '%s' is smaller than one huge page of %s; give it at least "
+				  "that: --size %s", r->name, size, size);
+			return false;
+		}
+		pages += r->size / p->huge_page;
+	}
+	return o->dry_run || huge_enough(NULL, p->huge_page, pages, error);
+}
+
 bool plan_make(struct plan *p, const struct run_options *o, struct text *error)
 {
 	bool wants_server = false, ok;
@@ -241,14 +272,14 @@ bool plan_make(struct plan *p, const struct run_options *o, struct text *error)
 		p->regions[i] = (struct plan_region){
 			.name = text_copy(r->name), .plain = r->plain || o->plain,
 			.size = o->size ? o->size : r->size,
-			.vectors = o->vectors ? o->vectors : r->vectors, .fd = -1,
+			.vectors = o->vectors ? o->vectors : r->vectors, .fd = -1, .huge_fd = -1,
 		};
 	}
 	ok = true;
 	for (size_t i = 0; ok && i < p->topology.n_guests; i++)
 		ok = add_guests(p, &p->topology.guests[i], folder, error);
 	free(folder);
-	if (!ok || !apply_guest_options(p, error))
+	if (!ok || !apply_guest_options(p, error) || !choose_pages(p, error))
 		return false;
 
 	p->timeout_s = o->timeout_s ? o->timeout_s : p->topology.timeout_s;
@@ -268,8 +299,14 @@ bool plan_make(struct plan *p, const struct run_options *o, struct text *error)
 	return p->server != NULL;
 }
 
-static bool make_memfd(struct plan_region *r, size_t index, struct text *error)
+static bool make_memfd(struct plan_region *r, size_t index, uint64_t huge_page, struct text *error)
 {
+	/* Each QEMU has it under the same number: see plan_place() and child_start(). */
+	r->path = text_format("/proc/self/fd/%zu", CHILD_FIRST_FD + index);
+	if (huge_page) {
+		r->fd = huge_memfd(r->name, r->size, huge_page, error);
+		return r->fd >= 0;
+	}
 	r->fd = memfd_create(r->name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	/* Sealed: no guest's QEMU can be killed by another process that shrinks the region. */
 	if (r->fd < 0 || ftruncate(r->fd, (off_t)r->size) ||
@@ -278,9 +315,25 @@ static bool make_memfd(struct plan_region *r, size_t index, struct text *error)
 			  (unsigned long long)r->size, strerror(errno));
 		return false;
 	}
-	/* Each QEMU has it under the same number: see plan_place() and child_start(). */
-	r->path = text_format("/proc/self/fd/%zu", CHILD_FIRST_FD + index);
 	return true;
+}
+
+/* By hand, a plain region in huge pages is a file in a hugetlbfs, named after the directory. */
+static bool place_huge(const struct plan *p, struct plan_region *r, const char *dir, struct text *error)
+{
+	char *mount = huge_mount(NULL, p->huge_page), size[32];
+	const char *name = strrchr(dir, '/');
+
+	if (mount) {
+		r->path = text_format("%s/%s.%s.mem", mount, name ? name + 1 : dir, r->name);
+		free(mount);
+		return true;
+	}
+	format_size(size, sizeof(size), p->huge_page);
+	text_addf(error, "no hugetlbfs with pages of %s is mounted, in which region '%s' could be a file; as "
+		  "root, run: mkdir -p /dev/hugepages && mount -t hugetlbfs -o pagesize=%s none "
+		  "/dev/hugepages", size, r->name, size);
+	return false;
 }
 
 bool plan_place(struct plan *p, const char *dir, bool anonymous, struct text *error)
@@ -294,9 +347,12 @@ bool plan_place(struct plan *p, const char *dir, bool anonymous, struct text *er
 			continue;
 		if (!r->plain)
 			r->path = text_format("%s/%s.sock", dir, r->name);
-		else if (!anonymous)
+		else if (!anonymous && p->huge_page && p->o->dry_run) {
+			if (!place_huge(p, r, dir, error))
+				return false;
+		} else if (!anonymous)
 			r->path = text_format("%s/%s.mem", dir, r->name);
-		else if (!make_memfd(r, plain++, error))
+		else if (!make_memfd(r, plain++, p->huge_page, error))
 			return false;
 	}
 	for (size_t i = 0; i < p->n_guests; i++) {
@@ -311,6 +367,23 @@ bool plan_place(struct plan *p, const char *dir, bool anonymous, struct text *er
 	return true;
 }
 
+/* No file in huge pages can lie in just any directory: there, a link leads to our memfd. */
+static bool link_huge(struct plan_region *r, uint64_t page, struct text *error)
+{
+	char *target;
+	bool ok;
+
+	r->huge_fd = huge_memfd(r->name, r->size, page, error);
+	if (r->huge_fd < 0)
+		return false;
+	target = text_format("/proc/%ld/fd/%d", (long)getpid(), r->huge_fd);
+	ok = symlink(target, r->path) == 0;
+	if (!ok)
+		text_addf(error, "can't make %s: %s", r->path, strerror(errno));
+	free(target);
+	return ok;
+}
+
 bool plan_create_files(struct plan *p, struct text *error)
 {
 	for (size_t i = 0; i < p->n_regions; i++) {
@@ -319,6 +392,11 @@ bool plan_create_files(struct plan *p, struct text *error)
 
 		if (!r->used || !r->plain || r->fd >= 0)
 			continue;
+		if (p->huge_page) {
+			if (!link_huge(r, p->huge_page, error))
+				return false;
+			continue;
+		}
 		fd = open(r->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (fd < 0 || ftruncate(fd, (off_t)r->size)) {
 			text_addf(error, "can't make %s of %llu bytes: %s", r->path,
@@ -353,14 +431,19 @@ void plan_server_command(const struct plan *p, size_t region, struct words *out)
 	const struct plan_region *r = &p->regions[region];
 	char size[32];
 
-	format_size(size, sizeof(size), r->size);
 	words_add(out, p->server);
 	words_add(out, "-F");
 	words_add(out, "--memfd");
+	if (p->huge_page) {
+		format_size(size, sizeof(size), p->huge_page);
+		words_add(out, "--hugepages");
+		words_add(out, size);
+	}
 	words_add(out, "--sticky-ids");
 	words_add(out, "-S");
 	words_add(out, r->path);
 	words_add(out, "-l");
+	format_size(size, sizeof(size), r->size);
 	words_add(out, size);
 	words_add(out, "-n");
 	words_addf(out, "%u", r->vectors);
@@ -421,6 +504,8 @@ void plan_free(struct plan *p)
 		free(p->regions[i].path);
 		if (p->regions[i].fd >= 0)
 			close(p->regions[i].fd);
+		if (p->regions[i].huge_fd >= 0)
+			close(p->regions[i].huge_fd);
 	}
 	for (size_t i = 0; i < p->n_guests; i++) {
 		free(p->guests[i].name);

@@ -20,6 +20,7 @@ struct plan_region {
 	bool used;		/* some guest is on it; others are left out */
 	char *path;		/* socket, or file of a plain region: plan_place() */
 	int fd;			/* the memfd behind a plain region, else -1 */
+	int huge_fd;		/* the one that a name in DIR leads to, else -1: plan_create_files() */
 };
 
 struct plan_guest {
@@ -46,6 +47,7 @@ struct plan {
 	const char *accel;
 	const char *cpu;
 	unsigned int timeout_s;
+	uint64_t huge_page;	/* bytes; 0: regions in ordinary pages */
 	struct plan_region *regions;
 	size_t n_regions;
 	struct plan_guest *guests;

@@ -12,7 +12,7 @@
 #include "host/client/ivshmem_protocol.h"
 #include "size.h"
 
-enum { OPTION_MEMFD = 0x100, OPTION_STICKY_IDS, OPTION_READY_FD };
+enum { OPTION_MEMFD = 0x100, OPTION_HUGEPAGES, OPTION_STICKY_IDS, OPTION_READY_FD };
 
 static const char short_options[] = ":hvFp:S:m:M:l:n:";
 
@@ -27,6 +27,7 @@ static const struct option long_options[] = {
 	{"size", required_argument, NULL, 'l'},
 	{"vectors", required_argument, NULL, 'n'},
 	{"memfd", no_argument, NULL, OPTION_MEMFD},
+	{"hugepages", required_argument, NULL, OPTION_HUGEPAGES},
 	{"sticky-ids", no_argument, NULL, OPTION_STICKY_IDS},
 	{"ready-fd", required_argument, NULL, OPTION_READY_FD},
 	{NULL, 0, NULL, 0},
@@ -49,6 +50,7 @@ void options_print_help(FILE *out, const char *program)
 		"  -m, --shm-dir DIR      make the shared memory a file in DIR, such as a "
 		"hugetlbfs\n"
 		"      --memfd            make it anonymous memory that nobody can resize\n"
+		"      --hugepages PAGE   such memory in huge pages of that size: 2M, 1G\n"
 		"  -l, --size SIZE        bytes of shared memory, rounded up to a power of two;\n"
 		"                         suffixes K M G T P E, as in 16M; default 4M\n"
 		"  -n, --vectors N        interrupt vectors for each peer, 0 to %d; default %d\n"
@@ -56,7 +58,7 @@ void options_print_help(FILE *out, const char *program)
 		"next\n"
 		"                         one, and tell nobody that it has left\n"
 		"      --ready-fd FD      write a line feed to FD once clients can connect\n"
-		"Of -M, -m and --memfd the last one wins.\n",
+		"Of -M, -m, --memfd and --hugepages the last one wins.\n",
 		program, IVSHMEM_PROTOCOL_VECTORS_MAX, OPTIONS_DEFAULT_VECTORS);
 }
 
@@ -156,6 +158,14 @@ static enum options_outcome parse_one(
 		options->shm_name = value;
 		break;
 	case OPTION_MEMFD:
+		options->region = OPTIONS_REGION_MEMFD;
+		options->huge_page = 0;
+		break;
+	case OPTION_HUGEPAGES:
+		if (size_parse(value, &options->huge_page) || options->huge_page < 1u << 16 ||
+			(options->huge_page & (options->huge_page - 1)))
+			return bad(error, "--hugepages %.80s: not the size of huge pages, such as 2M or 1G",
+				value);
 		options->region = OPTIONS_REGION_MEMFD;
 		break;
 	case 'l':

@@ -30,6 +30,7 @@ struct options {
 	const char *shm_name; /* for OPTIONS_REGION_SHM */
 	const char *shm_dir;  /* for OPTIONS_REGION_DIR */
 	uint64_t size;        /* bytes, a power of two */
+	uint64_t huge_page;   /* bytes of a page of OPTIONS_REGION_MEMFD, 0: ordinary ones */
 	unsigned int vectors; /* 0..256 */
 	int ready_fd;         /* to write a byte to when clients may come, or -1 */
 };

@@ -70,8 +70,11 @@ int shm_check(struct options *options)
 	struct statfs fs;
 	uint64_t room;
 
-	if (options->region == OPTIONS_REGION_MEMFD)
+	if (options->region == OPTIONS_REGION_MEMFD) {
+		if (options->size < options->huge_page)
+			options->size = options->huge_page;
 		return 0; /* its filesystem has no limit of its own */
+	}
 	if (options->region == OPTIONS_REGION_DIR) {
 		if (check_dir(options) < 0)
 			return -1;
@@ -90,14 +93,32 @@ int shm_check(struct options *options)
 	return -1;
 }
 
+/* A number of the system's pool of such huge pages; 0 where it can't be read. */
+static uint64_t pool_number(uint64_t page, const char *name)
+{
+	uint64_t number = 0;
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/%s",
+		page / 1024, name);
+	file = fopen(path, "re");
+	if (file && fscanf(file, "%" SCNu64, &number) != 1)
+		number = 0;
+	if (file)
+		fclose(file);
+	return number;
+}
+
 /*
  * Puts the pages of a hugetlbfs file aside now, or a client would die by SIGBUS when they run
  * out. The kernel reserves at mmap; PROT_NONE, for the region is none of our business.
  */
-static int reserve_huge(int fd, const struct options *options)
+static int reserve_huge(int fd, const struct options *options, const char *what)
 {
-	struct statfs fs;
+	uint64_t total, spare, promised, wanted;
 	char size[32], page[32];
+	struct statfs fs;
 	void *map;
 
 	if (fstatfs(fd, &fs) < 0 || fs.f_type != HUGETLBFS_MAGIC)
@@ -107,12 +128,20 @@ static int reserve_huge(int fd, const struct options *options)
 		munmap(map, options->size);
 		return 0;
 	}
+	wanted = options->size / (uint64_t)fs.f_bsize;
+	total = pool_number((uint64_t)fs.f_bsize, "nr_hugepages");
+	spare = pool_number((uint64_t)fs.f_bsize, "free_hugepages");
+	promised = pool_number((uint64_t)fs.f_bsize, "resv_hugepages");
+	spare -= promised < spare ? promised : spare;
+	if (spare > wanted)
+		spare = wanted; /* then a limit of the mount stood in the way */
 	report_error(
-		"-m %s: %s need %" PRIu64 " huge pages of %s, and fewer are free; reserve more: "
-		"echo %" PRIu64 " > /sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/nr_hugepages",
-		options->shm_dir, size_format(options->size, size),
-		options->size / (uint64_t)fs.f_bsize, size_format((uint64_t)fs.f_bsize, page),
-		options->size / (uint64_t)fs.f_bsize, (uint64_t)fs.f_bsize / 1024);
+		"%s: %s need %" PRIu64 " huge pages of %s, and %" PRIu64 " of %" PRIu64
+		" are to be had; reserve more: echo %" PRIu64
+		" > /sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/nr_hugepages",
+		what, size_format(options->size, size), wanted,
+		size_format((uint64_t)fs.f_bsize, page), spare, total, total + wanted - spare,
+		(uint64_t)fs.f_bsize / 1024);
 	return -1;
 }
 
@@ -129,19 +158,32 @@ static int resize(int fd, const struct options *options, const char *what)
 
 static int open_memfd(struct shm *shm, const struct options *options)
 {
-	shm->fd = memfd_create("ivshmem", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	const char *what = options->huge_page ? "--hugepages" : "--memfd";
+	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	char page[32];
+
+	if (options->huge_page)
+		flags |= MFD_HUGETLB | (unsigned int)__builtin_ctzll(options->huge_page)
+						<< MAP_HUGE_SHIFT;
+	shm->fd = memfd_create("ivshmem", flags);
+	if (shm->fd < 0 && errno == ENODEV) {
+		report_error("--hugepages %s: this system has no huge pages of that size; "
+			     "/sys/kernel/mm/hugepages shows which it has",
+			size_format(options->huge_page, page));
+		return -1;
+	}
 	if (shm->fd < 0) {
-		report_error("--memfd: %s", strerror(errno));
+		report_error("%s: %s", what, strerror(errno));
 		return -1;
 	}
 	shm->created = true;
-	if (resize(shm->fd, options, "--memfd") < 0)
+	if (resize(shm->fd, options, what) < 0)
 		return -1;
 	if (fcntl(shm->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
-		report_error("--memfd: cannot seal it against resizing: %s", strerror(errno));
+		report_error("%s: cannot seal it against resizing: %s", what, strerror(errno));
 		return -1;
 	}
-	return 0;
+	return reserve_huge(shm->fd, options, what);
 }
 
 static int open_in_dir(struct shm *shm, const struct options *options)
@@ -164,7 +206,7 @@ static int open_in_dir(struct shm *shm, const struct options *options)
 	shm->created = true;
 	if (resize(shm->fd, options, options->shm_dir) < 0)
 		return -1;
-	return reserve_huge(shm->fd, options);
+	return reserve_huge(shm->fd, options, "-m");
 }
 
 /* Whether the name means the file behind @st, still. */

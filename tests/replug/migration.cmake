@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-isthmus_replug_image(migrant migrant.c)
+isthmus_test_image(migrant migrant.c)
 
 isthmus_replug_test(migrate-plain migration plain_q35)
 isthmus_replug_test(migrate-plain-pc migration plain_pc)

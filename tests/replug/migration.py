@@ -15,7 +15,7 @@ BYTES = 4 << 20
 ROUND = BYTES // 8 - 1
 MASK = (1 << 64) - 1
 MASTER = ",master=on"
-IMAGE = "tests/replug/migrant.elf"
+IMAGE = "migrant"
 
 
 def pattern(step):

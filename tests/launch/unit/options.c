@@ -49,6 +49,20 @@ static void reads_everything(void **state)
 	run_options_free(&o);
 	words_free(&argv);
 
+	assert_true(parse("x --hugepages", &o, &argv, &error));
+	assert_true(o.hugepages && !o.huge_page && !o.gdb_guest);
+	run_options_free(&o);
+	words_free(&argv);
+	assert_true(parse("x --hugepages=1G", &o, &argv, &error));
+	assert_true(o.hugepages && o.huge_page == 1u << 30 && !o.gdb && !o.gdb_guest);
+	run_options_free(&o);
+	words_free(&argv);
+	assert_false(parse("x --hugepages=3M", &o, &argv, &error));
+	assert_non_null(strstr(error.s, "wants a page size"));
+	run_options_free(&o);
+	words_free(&argv);
+	text_free(&error);
+
 	assert_true(parse("x --gdb -n12", &o, &argv, &error));
 	assert_true(o.gdb);
 	assert_null(o.gdb_guest);
