@@ -6,13 +6,16 @@
  *   another slot shows that name as     we
  *   FIRM                                withdraw: -EADDRINUSE
  *   TENTATIVE, lower slot               withdraw: -EADDRINUSE
- *   TENTATIVE, higher slot              wait until it has become one or the other
+ *   TENTATIVE, higher slot              wait until it has become one or the other, for 10 ms; then
+ *                                       withdraw: -EADDRINUSE
  *   nothing                             become FIRM
  *
  * Of two that come at once at least one sees the other, and the lower slot never gives way to the
  * higher.
  */
 #include "msg/internal.h"
+
+#define WAITS 200 /* looks, 50 us apart, at a claim that is not decided */
 
 static uint32_t other_state(const struct msg_region *region, uint32_t slot, unsigned index,
 	const char name[WIRE_NAME])
@@ -92,7 +95,7 @@ int msg_listen(struct msg_region *region, const char *text,
 {
 	struct msg_listener *listener;
 	char name[WIRE_NAME];
-	unsigned i, k;
+	unsigned i, k, waits = 0;
 	int err;
 
 	err = name_copy(name, text);
@@ -132,6 +135,11 @@ int msg_listen(struct msg_region *region, const char *text,
 		err = region->error ? region->error : judge(region, name);
 		if (err != -EAGAIN)
 			break;
+		// It stands still, or means to keep the name from us.
+		if (++waits == WAITS) {
+			err = -EADDRINUSE;
+			break;
+		}
 		wait_pause(region->context, 50 * NS_PER_US);
 	}
 	if (err) {

@@ -8,7 +8,8 @@
  *   TENTATIVE   published, then full fence, then all      FIRM: nothing overlaps
  *               other deeds are looked at                 NONE: overlaps a firm one, or a tentative
  *                                                         one of a lower slot; elsewhere, then
- *                                                         (waits while a higher slot's overlaps)
+ *                                                         (waits a while, a millisecond at most,
+ *                                                         where a higher slot's overlaps)
  *   FIRM        the grains are ours                       NONE: nobody uses them any more
  *
  * Of two that claim the same grains at least one sees the other, whose store came before its own
@@ -16,6 +17,8 @@
  * block refers to that life: so a survivor can receive to the end what a dead peer sent.
  */
 #include "msg/internal.h"
+
+#define WAITS 20 /* looks, 50 us apart, at a claim that is not decided */
 
 struct extent {
 	uint64_t deed;
@@ -187,6 +190,7 @@ static int claim_once(struct msg_region *region, unsigned index, uint32_t n, uin
 	enum verdict verdict;
 	struct extent *all;
 	uint32_t count;
+	unsigned waits = 0;
 	bool found;
 
 	all = collect_all(region, index, &count);
@@ -205,6 +209,11 @@ static int claim_once(struct msg_region *region, unsigned index, uint32_t n, uin
 		presence_scan(region);
 		if (region->error)
 			break;
+		// It stands still, or means to stand in our way: another place will do.
+		if (++waits == WAITS) {
+			verdict = VERDICT_LOST;
+			break;
+		}
 		wait_pause(region->context, 50 * NS_PER_US);
 	}
 	if (verdict == VERDICT_OURS && !region->error) {
