@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Two processes: the rows of the table that bench-native measures."""
 
+import statistics
 import subprocess
 import sys
 
@@ -9,27 +10,37 @@ from .results import best_class
 
 ISTHMUS = ("isthmus", "isthmus-zerocopy")
 ROUND_TRIP_LIMITS = {8: 1.2, 48: 1.2, 64: 1.5, 1024: 4.0}
+IDLE_PEERS = 62
 ONE_WAY_SIZES = (8, 64, 256, 1024, 4096, 65536)
 
 
-def run(context, results):
+def _measure(context, results, *options, **more):
     program = context.build / "bench" / "bench-native"
     if not program.exists():
         raise BenchError(f"no {program}; build the project first")
-    command = [program, "--cpus", context.cpus]
+    command = [program, "--cpus", context.cpus, *options]
     if context.quick:
         command.append("--quick")
     child = start(command, stdout=subprocess.PIPE, text=True)
     for line in child.stdout:
-        results.add_text(line)
+        results.add_text(line, **more)
     if child.wait():
         raise BenchError(f"bench-native failed with status {child.returncode}")
+
+
+def run(context, results):
+    _measure(context, results)
+    for _ in range(2 if context.quick else 4):
+        for peers in (0, IDLE_PEERS):
+            _measure(context, results, "--sides", "isthmus", "--size", "64", "--suite",
+                     "round-trip", "--rounds", "15", "--idle-peers", str(peers), peers=peers + 2)
     for left_out in results.select(case="left-out"):
         if left_out["packages"]:
             print(f"left out, not installed: {left_out['packages']}", file=sys.stderr)
     _round_trips(results)
     _one_way(results)
     _asleep(results)
+    _idle_peers(results)
 
 
 def _best(figures, name, largest):
@@ -41,9 +52,10 @@ def _best(figures, name, largest):
 def _round_trips(results):
     for size, limit in ROUND_TRIP_LIMITS.items():
         what = f"processes: round trip {size} B, polled / raw cache line"
-        ours = results.select(bench="native", case="round-trip", side="isthmus", bytes=size)
+        ours = [f for f in results.select(bench="native", case="round-trip", side="isthmus",
+                                          bytes=size) if "peers" not in f]
         if not ours:
-            results.missing(what, limit, False, "no channels in this build")
+            results.missing(what, limit, False, "no channels in this build, or no quiet moment")
             continue
         name = max(ours, key=lambda f: f["samples"])["class"]
         mine = _best(ours, name, False)
@@ -61,7 +73,7 @@ def _one_way(results):
         what = f"processes: one way {size} B / best of ck, DPDK, boost"
         every = results.select(bench="native", case="one-way", bytes=size)
         ours = [f for f in every if f["side"] in ISTHMUS]
-        theirs = [f for f in every if f["side"] not in ISTHMUS]
+        theirs = [f for f in every if not f["side"].startswith("isthmus")]
         name = best_class(ours, theirs)
         if name is None:
             results.missing(what, 1.0, True, "no channels, or no other ring, in this build")
@@ -88,10 +100,23 @@ def _asleep(results):
         results.row(what, mine / bare, 1.1, False, f"{mine / 1e3:.1f} us", f"{bare / 1e3:.1f} us")
 
     what = "processes: ZeroMQ ipc / 64 B round trip, polled"
-    ours = results.select(bench="native", case="round-trip", side="isthmus", bytes=64)
+    ours = [f for f in results.select(bench="native", case="round-trip", side="isthmus", bytes=64)
+            if "peers" not in f]
     zmq = results.median(bench="native", case="asleep", side="zmq-ipc")
     if not ours or zmq is None:
         results.missing(what, 400, True, "no channels, or no ZeroMQ, in this build")
         return
     mine = max(ours, key=lambda f: f["samples"])["value"]
     results.row(what, zmq / mine, 400, True, f"{mine:.0f} ns", f"{zmq / 1e3:.1f} us")
+
+
+def _idle_peers(results):
+    what = f"processes: round trip 64 B, with {IDLE_PEERS} idle peers / with none"
+    few, many = (results.select(bench="native", case="round-trip", side="isthmus", peers=n)
+                 for n in (2, IDLE_PEERS + 2))
+    if not few or not many:
+        results.missing(what, None, False, "no channels in this build")
+        return
+    few, many = (statistics.median(f["x_raw"] for f in side) for side in (few, many))
+    results.row(what, many / few, None, False, f"{many:.3g} x raw", f"{few:.3g} x raw",
+                "wanted: 1 within noise")

@@ -71,6 +71,9 @@ void bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 extern const struct bench_ring_ops *const bench_rings[];
 extern const struct bench_ring_ops *const bench_sleepers[];
 
+/* Joins the channels' region count times and returns; 0 or a negative errno value. */
+int bench_idle_peers(unsigned int count);
+
 /* Debian packages of the candidates that it hasn't, separated by spaces. */
 extern const char bench_missing[];
 

@@ -40,4 +40,11 @@ const struct bench_ring_ops *const bench_sleepers[] = {
 	NULL,
 };
 
+#ifndef BENCH_WITH_ISTHMUS
+int bench_idle_peers(unsigned int count)
+{
+	return count ? -1 : 0;
+}
+#endif
+
 const char bench_missing[] = BENCH_MISSING;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <isthmus/msg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define OPEN_TIMEOUT_NS 10000000000ULL
 #define DEATH_NS 20000000000ULL /* a busy host may stop a process for long */
@@ -233,3 +234,20 @@ const struct bench_ring_ops bench_isthmus_asleep = {
 	.ping = blocking_ping,
 	.pong = blocking_pong,
 };
+
+/* A process of its own that is count peers, who join and then sleep until it is killed. */
+int bench_idle_peers(unsigned int count)
+{
+	const struct msg_options options = { .name = "idle", .death_ns = DEATH_NS };
+	struct msg_wait_item *items = calloc(count, sizeof(*items));
+	unsigned int i;
+	int result = items ? 0 : -ENOMEM;
+
+	for (i = 0; i < count && !result; i++) {
+		items[i].type = MSG_WAIT_EVENT;
+		result = msg_attach(bench_region(), &options, &items[i].region);
+	}
+	if (result)
+		fprintf(stderr, "native: idle peer %u: %s\n", i, msg_strerror(result));
+	return result;
+}

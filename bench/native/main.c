@@ -6,9 +6,12 @@
 #include "bench/native/sample.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #define SERIES_MAX 256
 #define THINK_NS 30000 /* after which the other side sleeps */
@@ -21,6 +24,7 @@ struct options {
 	const char *region;
 	int cpu[2];
 	uint32_t size;
+	unsigned int idle_peers;
 };
 
 static const uint32_t round_trip_sizes[] = { 8, 48, 64, 256, 1024, 4096, 65536 };
@@ -170,9 +174,10 @@ static _Noreturn void usage(int status)
 {
 	fputs("usage: native [--quick] [--suite round-trip|one-way|asleep] [--sides NAME,...]\n"
 	      "              [--size BYTES] [--rounds N] [--cpus A,B]\n"
-	      "              [--region WHERE]\n"
+	      "              [--region WHERE] [--idle-peers N]\n"
 	      "Prints JSON lines. --cpus names the processors of the two processes (0,1), --region\n"
-	      "the region of the channels (a memory file), as in msg_attach.\n",
+	      "the region of the channels (a memory file), as in msg_attach; --idle-peers lets\n"
+	      "others join and sleep there.\n",
 	      status ? stderr : stdout);
 	exit(status);
 }
@@ -184,6 +189,7 @@ static void options_parse(struct options *o, int argc, char **argv)
 		{ "sides", required_argument, NULL, 'c' }, { "size", required_argument, NULL, 'b' },
 		{ "rounds", required_argument, NULL, 'r' }, { "cpus", required_argument, NULL, 'p' },
 		{ "region", required_argument, NULL, 'g' },
+		{ "idle-peers", required_argument, NULL, 'i' },
 		{ "help", no_argument, NULL, 'h' },	 { NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -209,6 +215,9 @@ static void options_parse(struct options *o, int argc, char **argv)
 			if (sscanf(optarg, "%d,%d", &o->cpu[0], &o->cpu[1]) != 2)
 				usage(2);
 			break;
+		case 'i':
+			o->idle_peers = (unsigned int)strtoul(optarg, NULL, 10);
+			break;
 		case 'g':
 			o->region = optarg;
 			break;
@@ -220,6 +229,32 @@ static void options_parse(struct options *o, int argc, char **argv)
 	}
 	if (optind != argc)
 		usage(2);
+}
+
+/* The idle peers are one more process, which ends with this one. */
+static void idle_peers_start(unsigned int count)
+{
+	int ready[2];
+	char byte;
+	pid_t child;
+
+	if (!count)
+		return;
+	if (pipe(ready) || (child = fork()) < 0)
+		bench_fail("cannot start a process for idle peers");
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (bench_idle_peers(count))
+			_exit(1);
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1)
+		bench_fail("the %u idle peers could not join", count);
+	close(ready[0]);
 }
 
 int main(int argc, char **argv)
@@ -235,6 +270,7 @@ int main(int argc, char **argv)
 		bench_fail("no suite named '%s'; there are round-trip, one-way and asleep", o.suite);
 	printf("{\"bench\":\"native\",\"case\":\"left-out\",\"packages\":\"%s\"}\n", bench_missing);
 	bench_region_prepare(o.region);
+	idle_peers_start(o.idle_peers);
 	pair_start(o.cpu);
 	for (i = 0; i < sizeof(suites) / sizeof(*suites); i++) {
 		if (named(o.suite, suites[i].name))

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define RAW_ROUND_TRIPS 2000
-#define TRIES 4 /* of a sample during which the machine changed */
+#define TRIES 8 /* of a sample during which the machine changed */
 #define RAW_CHANGE_MAX 1.25 /* more than this between before and after: another machine */
 
 const char *const sample_class_name[SAMPLE_CLASSES] = { "80", "125", "480", "any" };
