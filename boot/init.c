@@ -12,6 +12,7 @@
 #include "cpu/clock.h"
 #include "cpu/cpu.h"
 #include "cpu/irq.h"
+#include "cpu/others.h"
 #include "cpu/timer.h"
 #include "cpu/trap.h"
 #include "log/panic.h"
@@ -49,7 +50,7 @@ static void start_log(void)
 {
 	static const struct log_sink sink = { .write = console_write, .now_ns = clock_peek_ns };
 	static const struct panic_hooks hooks = {
-		.begin = irq_disable,
+		.begin = cpu_go_on_alone,
 		.describe = trap_describe_caller,
 		.die = platform_exit_panic,
 		.halt = cpu_halt_forever,

@@ -29,8 +29,9 @@ target_include_directories(isthmus_guest_flags INTERFACE
 	"${ISTHMUS_ROOT}" "${ISTHMUS_ROOT}/include")
 
 set(ISTHMUS_LINKER_SCRIPT "${ISTHMUS_ROOT}/linker/guest.ld")
-# -u: ours come first, before newlib's own abort() and assert(), which bring a printf along.
+# -u: ours come first, before newlib's own: abort() and assert() that bring a printf along, locks that don't lock.
 set(ISTHMUS_GUEST_LINK -nostdlib -static -no-pie -Wl,-u,abort -Wl,-u,__assert_func
+	-Wl,-u,__retarget_lock_acquire_recursive
 	-Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack
 	-Wl,--no-warn-rwx-segments
 	"-Wl,-T,${ISTHMUS_LINKER_SCRIPT}")

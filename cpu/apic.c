@@ -10,6 +10,7 @@
 #include "cpu/io.h"
 #include "cpu/irq.h"
 #include "cpu/msr.h"
+#include "cpu/percpu.h"
 #include "cpu/pic.h"
 #include "cpu/vectors.h"
 
@@ -30,6 +31,14 @@
 #define APIC_REG_LVT_ERROR 0x370
 #define   APIC_LVT_NMI (4u << 8)
 #define   APIC_LVT_MASKED (1u << 16)
+#define   APIC_LVT_TSC_DEADLINE (2u << 17) /* of the timer alone */
+#define APIC_REG_COMMAND 0x300 /* xAPIC: low half; x2APIC: one MSR of 64 bits */
+#define   APIC_COMMAND_NMI (4u << 8)
+#define   APIC_COMMAND_INIT (5u << 8)
+#define   APIC_COMMAND_STARTUP (6u << 8)
+#define   APIC_COMMAND_PENDING (1u << 12) /* xAPIC alone */
+#define   APIC_COMMAND_ASSERT (1u << 14)
+#define APIC_REG_COMMAND_HIGH 0x310 /* xAPIC: the target's id in bits 31:24 */
 #define APIC_REG_TIMER_INITIAL 0x380
 #define APIC_REG_TIMER_CURRENT 0x390
 #define APIC_REG_TIMER_DIVIDE 0x3e0
@@ -37,6 +46,10 @@
 
 #define APIC_BASE_ADDRESS_MASK 0x000ffffffffff000ull
 #define FEATURE_EDX_APIC (1u << 9)
+#define FEATURE_ECX_X2APIC (1u << 21)
+#define FEATURE_ECX_TSC_DEADLINE (1u << 24)
+
+#define COMMAND_POLLS 100000 /* of the xAPIC's pending bit, which clears within microseconds */
 
 #define MSI_ADDRESS 0xfee00000u /* SDM volume 3, "Message Address Register Format" */
 
@@ -44,6 +57,7 @@
 
 static volatile uint8_t *registers;
 static bool x2apic;
+static bool tsc_deadline;
 static bool ready;
 static uint64_t timer_hz;
 static uint64_t errors;
@@ -111,14 +125,16 @@ static void end_all(void)
 	}
 }
 
-/* This CPU's APIC alone; what there is once is apic_init()'s. */
-static void init_local(void)
+void apic_init_cpu(void)
 {
 	uint64_t base = msr_read(MSR_REG_APIC_BASE);
 	unsigned highest;
 
+	/* In two steps: from off to x2APIC at once is a #GP (SDM volume 3, "x2APIC State Transitions"). */
 	if (!(base & MSR_APIC_BASE_ENABLE))
-		msr_write(MSR_REG_APIC_BASE, base | MSR_APIC_BASE_ENABLE);
+		msr_write(MSR_REG_APIC_BASE, base |= MSR_APIC_BASE_ENABLE);
+	if (x2apic && !(base & MSR_APIC_BASE_X2APIC))
+		msr_write(MSR_REG_APIC_BASE, base | MSR_APIC_BASE_X2APIC);
 	highest = read(APIC_REG_VERSION) >> 16 & 0xff;
 	write(APIC_REG_SPURIOUS, APIC_SPURIOUS_ENABLE | VECTOR_APIC_SPURIOUS);
 	write(APIC_REG_LVT_TIMER, APIC_LVT_MASKED | VECTOR_APIC_TIMER);
@@ -141,19 +157,21 @@ static void init_local(void)
 
 int apic_init(volatile void *base)
 {
+	uint32_t features = cpuid(1, 0).ecx;
+
 	pic_silence();
-	if (apic_physical_base() == 0) {
-		log_error("cpu: this CPU has no local APIC, which interrupts need");
+	if (apic_physical_base() == 0)
 		return -ENODEV;
-	}
 	registers = base;
-	/* Firmware may have left it in x2APIC mode, from which there is no way back. */
-	x2apic = msr_read(MSR_REG_APIC_BASE) & MSR_APIC_BASE_X2APIC;
-	vector_bind(VECTOR_APIC_TIMER, "APIC timer", handle_timer, NULL);
-	vector_bind(VECTOR_APIC_ERROR, "APIC error", handle_error, NULL);
-	vector_bind(VECTOR_APIC_SPURIOUS, "APIC spurious", handle_spurious, NULL);
-	init_local();
+	/* Registers by MSR cost less than by memory where a hypervisor stands behind them. */
+	x2apic = features & FEATURE_ECX_X2APIC;
+	tsc_deadline = features & FEATURE_ECX_TSC_DEADLINE;
+	vector_bind(VECTOR_APIC_TIMER, "timer", handle_timer, NULL);
+	vector_bind(VECTOR_APIC_ERROR, "error", handle_error, NULL);
+	vector_bind(VECTOR_APIC_SPURIOUS, "spurious", handle_spurious, NULL);
+	apic_init_cpu();
 	ready = true;
+	cpu_this()->apic_id = apic_id();
 	return 0;
 }
 
@@ -169,10 +187,64 @@ uint32_t apic_id(void)
 	return x2apic ? id : id >> 24;
 }
 
-void apic_msi_message(int vector, uint64_t *address, uint32_t *data)
+bool apic_is_x2apic(void)
 {
-	*address = MSI_ADDRESS | (apic_id() & 0xff) << 12;
+	return x2apic;
+}
+
+bool apic_has_tsc_deadline(void)
+{
+	return tsc_deadline;
+}
+
+int apic_msi_message(uint32_t id, int vector, uint64_t *address, uint32_t *data)
+{
+	if (id > 0xff)
+		return -ENOTSUP;
+	*address = MSI_ADDRESS | id << 12;
 	*data = (uint32_t)vector; /* fixed delivery, edge */
+	return 0;
+}
+
+static void command(uint32_t id, uint32_t what)
+{
+	uint64_t flags;
+
+	if (x2apic) {
+		/* What was stored before is there for whom it interrupts: WRMSR alone doesn't wait. */
+		cpu_fence();
+		msr_write(MSR_REG_X2APIC(APIC_REG_COMMAND), (uint64_t)id << 32 | what);
+		return;
+	}
+	flags = irq_save();
+	write(APIC_REG_COMMAND_HIGH, id << 24);
+	write(APIC_REG_COMMAND, what);
+	for (unsigned i = 0; i < COMMAND_POLLS; i++) {
+		if (!(read(APIC_REG_COMMAND) & APIC_COMMAND_PENDING))
+			break;
+		cpu_relax();
+	}
+	irq_restore(flags);
+}
+
+void apic_send(uint32_t id, int vector)
+{
+	command(id, APIC_COMMAND_ASSERT | (uint32_t)vector);
+}
+
+void apic_send_init(uint32_t id)
+{
+	command(id, APIC_COMMAND_ASSERT | APIC_COMMAND_INIT);
+}
+
+void apic_send_startup(uint32_t id, uint32_t address)
+{
+	command(id, APIC_COMMAND_ASSERT | APIC_COMMAND_STARTUP | address >> 12);
+}
+
+void apic_send_nmi(uint32_t id)
+{
+	command(id, APIC_COMMAND_ASSERT | APIC_COMMAND_NMI);
 }
 
 void apic_timer_set_handler(void (*handler)(void *arg), void *arg)
@@ -184,29 +256,29 @@ void apic_timer_set_handler(void (*handler)(void *arg), void *arg)
 	irq_restore(flags);
 }
 
-/* Ticks of the timer that are no less than ns, as many as fit. */
-static uint32_t ticks_for(uint64_t ns)
+/* Ticks of a counter that are no less than ns; of times further away than matters, some. */
+static uint64_t ticks_for(uint64_t ns, uint64_t hz)
 {
-	uint64_t ticks;
-
-	/* So far that the product below might overflow: the counter overflows much earlier. */
-	if (ns > 1000 * NS_PER_S || timer_hz > 10 * NS_PER_S)
-		return UINT32_MAX;
-	ticks = ns / NS_PER_S * timer_hz + ns % NS_PER_S * timer_hz / NS_PER_S + 1;
-	return ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks;
+	if (ns > 1000 * NS_PER_S)
+		ns = 1000 * NS_PER_S;
+	return ns / NS_PER_S * hz + ns % NS_PER_S * hz / NS_PER_S + 1;
 }
 
 void apic_timer_arm(uint64_t deadline_ns)
 {
-	uint64_t now;
+	uint64_t now_ns = clock_now_ns(), now = clock_ticks(), ticks = 0;
+	uint64_t ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
 
-	if (deadline_ns == UINT64_MAX) {
-		write(APIC_REG_TIMER_INITIAL, 0);
+	write(APIC_REG_LVT_TIMER, VECTOR_APIC_TIMER | (tsc_deadline ? APIC_LVT_TSC_DEADLINE : 0));
+	if (deadline_ns != UINT64_MAX)
+		ticks = ticks_for(ns, tsc_deadline ? clock_frequency_hz() : timer_hz);
+	if (tsc_deadline) {
+		/* Where registers are memory the MSR may overtake the line above. 0 disarms. */
+		cpu_fence();
+		msr_write(MSR_REG_TSC_DEADLINE, ticks ? now + ticks : 0);
 		return;
 	}
-	now = clock_now_ns();
-	write(APIC_REG_LVT_TIMER, VECTOR_APIC_TIMER);
-	write(APIC_REG_TIMER_INITIAL, ticks_for(deadline_ns > now ? deadline_ns - now : 0));
+	write(APIC_REG_TIMER_INITIAL, ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks);
 }
 
 void apic_timer_count_start(void)

@@ -11,9 +11,17 @@ uint64_t apic_physical_base(void);
 
 /*
  * Switch this CPU's APIC on with everything in it masked, and the 8259s off. base: where its
- * registers are mapped, uncached. Returns 0, or -ENODEV where CPUID knows no APIC.
+ * registers are mapped, uncached. As x2APIC where the CPU has that, with the timer by TSC deadline
+ * where it has that. Returns 0, or -ENODEV where CPUID knows no APIC.
  */
 int apic_init(volatile void *base);
+
+/* The same for the APIC of each further CPU, on that CPU. */
+void apic_init_cpu(void);
+
+/* Which of the two ways apic_init() chose. */
+bool apic_is_x2apic(void);
+bool apic_has_tsc_deadline(void);
 
 /* Has apic_init() succeeded? */
 bool apic_ready(void);
@@ -21,8 +29,20 @@ bool apic_ready(void);
 /* This CPU's id, as MSI addresses and the MADT know it. */
 uint32_t apic_id(void);
 
-/* What a device must write where (MSI message) to raise vector on this CPU, edge-triggered. */
-void apic_msi_message(int vector, uint64_t *address, uint32_t *data);
+/*
+ * What a device must write where (MSI message) to raise vector, edge-triggered, on the CPU with that
+ * APIC id. -ENOTSUP: an id above 255, which messages have no room for.
+ */
+int apic_msi_message(uint32_t id, int vector, uint64_t *address, uint32_t *data);
+
+/*
+ * Interrupts from this CPU to others: a vector to the CPU with that APIC id; the two that start one
+ * (SDM volume 3, "MP Initialization"), address being a page below 1 MiB; an NMI.
+ */
+void apic_send(uint32_t id, int vector);
+void apic_send_init(uint32_t id);
+void apic_send_startup(uint32_t id, uint32_t address);
+void apic_send_nmi(uint32_t id);
 
 /*
  * One-shot timer: its interrupt comes at deadline_ns of clock_now_ns() or later, and earlier

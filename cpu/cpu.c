@@ -9,6 +9,7 @@
 #include "cpu/fpu.h"
 #include "cpu/irq.h"
 #include "cpu/msr.h"
+#include "cpu/others.h"
 #include "cpu/percpu.h"
 #include "cpu/vectors.h"
 
@@ -49,6 +50,8 @@ extern const char cpu_entries[]; /* entry.S */
 
 static struct gate idt[256] __attribute__((aligned(16)));
 static struct cpu boot_cpu;
+struct cpu *cpu_table[CPU_MAX] = { &boot_cpu };
+const struct cpu_others *cpu_others;
 static struct cpu_image image;
 
 const struct cpu_image *cpu_current_image(void)
@@ -149,7 +152,7 @@ static void set_control_registers(void)
 		msr_write(MSR_REG_EFER, msr_read(MSR_REG_EFER) | MSR_EFER_NXE);
 }
 
-static void set_up(struct cpu *cpu)
+void cpu_set_up(struct cpu *cpu)
 {
 	fill_gdt(cpu);
 	load_tables(cpu);
@@ -164,7 +167,26 @@ void cpu_init(const struct cpu_config *config)
 	for (unsigned i = 0; i < CPU_STACKS; i++)
 		boot_cpu.stack[i] = config->stack[i];
 	fill_idt();
-	set_up(&boot_cpu);
+	cpu_set_up(&boot_cpu);
+}
+
+unsigned cpu_index(void)
+{
+	return cpu_this()->index;
+}
+
+uint32_t cpu_apic_id(unsigned cpu)
+{
+	if (cpu >= CPU_MAX || cpu_table[cpu] == NULL)
+		return UINT32_MAX;
+	return cpu_table[cpu]->apic_id;
+}
+
+void cpu_go_on_alone(void)
+{
+	irq_disable();
+	if (cpu_others)
+		cpu_others->stop();
 }
 
 void cpu_halt_forever(void)

@@ -15,35 +15,15 @@ struct cpu_lock {
 	int held;
 };
 
-/* Returns what cpu_lock_release() must be given. */
-static inline uint64_t cpu_lock_acquire(struct cpu_lock *lock)
-{
-	uint64_t flags = irq_save();
+/* Waits a moment for another CPU, and does meanwhile what others ask of this one (others.h). */
+void cpu_spin(void);
 
-	/* Acquire: pairs with the release in cpu_lock_release(). */
-	while (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
-		cpu_relax();
-	return flags;
-}
+/* Returns what cpu_lock_release() must be given. */
+uint64_t cpu_lock_acquire(struct cpu_lock *lock);
 
 /* The same, but gives up after `tries`; *taken says whether it was got. For a panic's output. */
-static inline uint64_t cpu_lock_try(struct cpu_lock *lock, unsigned tries, bool *taken)
-{
-	uint64_t flags = irq_save();
+uint64_t cpu_lock_try(struct cpu_lock *lock, unsigned tries, bool *taken);
 
-	*taken = false;
-	for (unsigned i = 0; i < tries && !*taken; i++) {
-		*taken = !__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE);
-		if (!*taken)
-			cpu_relax();
-	}
-	return flags;
-}
-
-static inline void cpu_lock_release(struct cpu_lock *lock, uint64_t flags)
-{
-	__atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
-	irq_restore(flags);
-}
+void cpu_lock_release(struct cpu_lock *lock, uint64_t flags);
 
 #endif

@@ -4,7 +4,7 @@
 #include <isthmus/clock.h>
 #include <stddef.h>
 #include "cpu/apic.h"
-#include "cpu/irq.h"
+#include "cpu/lock.h"
 #include "cpu/percpu.h"
 
 static bool ready;
@@ -14,7 +14,7 @@ static void arm(const struct cpu *cpu)
 	apic_timer_arm(cpu->timers ? cpu->timers->deadline_ns : UINT64_MAX);
 }
 
-/* Interrupts are off in these two. */
+/* With the lock held in these two. */
 static void insert(struct cpu *cpu, struct timer *timer)
 {
 	struct timer **link = &cpu->timers;
@@ -46,6 +46,7 @@ static void expire(void *arg)
 {
 	struct cpu *cpu = cpu_this();
 	uint64_t now = clock_now_ns();
+	uint64_t flags = cpu_lock_acquire(&cpu->timer_lock);
 	unsigned due = 0;
 
 	(void)arg;
@@ -56,9 +57,14 @@ static void expire(void *arg)
 
 		cpu->timers = timer->next;
 		timer->active = false;
+		cpu->firing = timer;
+		cpu_lock_release(&cpu->timer_lock, flags);
 		timer->fire(timer->arg);
+		flags = cpu_lock_acquire(&cpu->timer_lock);
+		cpu->firing = NULL;
 	}
 	arm(cpu);
+	cpu_lock_release(&cpu->timer_lock, flags);
 }
 
 void timer_init(void)
@@ -74,27 +80,42 @@ bool timer_ready(void)
 	return ready;
 }
 
+/* Off whatever list it is on, and not in the middle of firing on another CPU. */
+static bool take_off(struct timer *timer)
+{
+	struct cpu *owner = timer->cpu;
+	bool was_active, fires;
+	uint64_t flags;
+
+	if (owner == NULL)
+		return false;
+	flags = cpu_lock_acquire(&owner->timer_lock);
+	was_active = timer->active;
+	if (was_active)
+		remove(owner, timer); /* its interrupt may still come, and finds nothing due */
+	fires = owner->firing == timer && owner != cpu_this();
+	cpu_lock_release(&owner->timer_lock, flags);
+	while (fires && __atomic_load_n(&owner->firing, __ATOMIC_ACQUIRE) == timer)
+		cpu_spin();
+	return was_active;
+}
+
 void timer_start(struct timer *timer, uint64_t deadline_ns)
 {
 	struct cpu *cpu = cpu_this();
-	uint64_t flags = irq_save();
+	uint64_t flags;
 
-	if (timer->active)
-		remove(cpu, timer);
+	take_off(timer);
+	flags = cpu_lock_acquire(&cpu->timer_lock);
+	timer->cpu = cpu;
 	timer->deadline_ns = deadline_ns;
 	insert(cpu, timer);
 	if (cpu->timers == timer)
 		arm(cpu);
-	irq_restore(flags);
+	cpu_lock_release(&cpu->timer_lock, flags);
 }
 
 bool timer_stop(struct timer *timer)
 {
-	uint64_t flags = irq_save();
-	bool was_active = timer->active;
-
-	if (was_active)
-		remove(cpu_this(), timer); /* its interrupt may still come, and finds nothing due */
-	irq_restore(flags);
-	return was_active;
+	return take_off(timer);
 }

@@ -6,9 +6,11 @@
 #include "cpu/control.h"
 #include "cpu/msr.h"
 #include "cpu/names.h"
+#include "cpu/others.h"
 #include "cpu/percpu.h"
 #include "log/panic.h"
 
+#define VECTOR_NMI 2
 #define VECTOR_BREAKPOINT 3
 #define VECTOR_DOUBLE_FAULT 8
 #define VECTOR_PAGE_FAULT 14
@@ -94,6 +96,8 @@ void trap_handle(const struct trap_frame *frame)
 	unsigned vector = (unsigned)frame->vector;
 	char text[NAME_MAX_TEXT];
 
+	if (vector == VECTOR_NMI)
+		cpu_halt_if_ending();
 	if (panic_enter() > 0) {
 		name_code(text, sizeof(text), cpu_current_image(), frame->rip, false);
 		panic_line("inside the panic: %s (%s) in %s, cr2 %016lx", name_of_exception(vector),

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include "cpu/apic.h"
 #include "cpu/fpu.h"
-#include "cpu/irq.h"
+#include "cpu/lock.h"
 #include "cpu/trap.h"
 
 struct binding {
@@ -18,6 +18,7 @@ struct binding {
 
 static struct binding bindings[256];
 static uint64_t strays;
+static struct cpu_lock lock; /* of who holds what; a handler is bound before its source can fire */
 /* Goes round, so that a late interrupt of a vector given back finds nobody rather than another. */
 static int next_vector = VECTOR_FIRST;
 
@@ -25,34 +26,41 @@ static void bind(int vector, const char *owner, void (*handler)(void *arg), void
 		 unsigned flags)
 {
 	struct binding *b = &bindings[vector];
-	uint64_t saved = irq_save();
 
 	b->handler = handler;
 	b->arg = arg;
 	b->owner = owner;
 	b->flags = flags;
-	irq_restore(saved);
 }
 
 int vector_alloc(const char *owner, void (*handler)(void *arg), void *arg, unsigned flags)
 {
-	for (int i = VECTOR_FIRST; i <= VECTOR_LAST; i++) {
+	uint64_t saved = cpu_lock_acquire(&lock);
+	int found = -ENOSPC;
+
+	for (int i = VECTOR_FIRST; i <= VECTOR_LAST && found < 0; i++) {
 		int vector = next_vector;
 
 		next_vector = vector == VECTOR_LAST ? VECTOR_FIRST : vector + 1;
 		if (bindings[vector].handler == NULL) {
 			bindings[vector].count = 0;
 			bind(vector, owner, handler, arg, flags);
-			return vector;
+			found = vector;
 		}
 	}
-	return -ENOSPC;
+	cpu_lock_release(&lock, saved);
+	return found;
 }
 
 void vector_free(int vector)
 {
-	if (vector >= VECTOR_FIRST && vector <= VECTOR_LAST)
-		bind(vector, NULL, NULL, NULL, 0);
+	uint64_t saved;
+
+	if (vector < VECTOR_FIRST || vector > VECTOR_LAST)
+		return;
+	saved = cpu_lock_acquire(&lock);
+	bind(vector, NULL, NULL, NULL, 0);
+	cpu_lock_release(&lock, saved);
 }
 
 void vector_bind(int vector, const char *owner, void (*handler)(void *arg), void *arg)

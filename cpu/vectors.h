@@ -4,7 +4,7 @@
  * interrupt stack, and the entry code tells the APIC when it is done.
  *
  *	0x00-0x1f exceptions (trap.h)     0x20-0x2f 8259, masked: a spurious one may still come
- *	0x30-0xef given out here          0xf0-0xff the APIC's own: timer, error, spurious
+ *	0x30-0xef given out here          0xf0-0xff cpu's own: timer, other CPUs, error, spurious
  */
 #ifndef CPU_VECTORS_H
 #define CPU_VECTORS_H
@@ -17,6 +17,9 @@ struct trap_frame;
 #define VECTOR_FIRST 0x30
 #define VECTOR_LAST 0xef
 #define VECTOR_APIC_TIMER 0xf0
+#define VECTOR_CPU_WAKE 0xf1 /* from another CPU, smp.c */
+#define VECTOR_CPU_FORGET 0xf2
+#define VECTOR_CPU_STOP 0xf3
 #define VECTOR_APIC_ERROR 0xfe
 #define VECTOR_APIC_SPURIOUS 0xff
 
@@ -48,7 +51,7 @@ uint64_t vector_count(int vector);
 /* How many interrupts came to vectors that nobody held. The first is logged. */
 uint64_t vector_strays(void);
 
-/* For cpu/ itself: bind one of the fixed vectors outside VECTOR_FIRST..VECTOR_LAST. */
+/* For cpu/ itself: bind one of the fixed vectors outside VECTOR_FIRST..VECTOR_LAST, always the same way. */
 void vector_bind(int vector, const char *owner, void (*handler)(void *arg), void *arg);
 
 /* Called by the entry code for vectors from 0x20 on. */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <isthmus/clock.h>
+#include <isthmus/cpu.h>
 #include "cpu/io.h"
 #include "cpu/irq.h"
 #include "cpu/timer.h"
@@ -42,6 +43,11 @@ int ivshmem_set_handler(struct ivshmem *device, unsigned int vector, void (*hand
 	return 0;
 }
 
+int ivshmem_set_cpu(struct ivshmem *device, unsigned int vector, unsigned int cpu)
+{
+	return vector < device->vectors ? pci_msix_set_cpu(device->pci, vector, cpu) : -EINVAL;
+}
+
 void ivshmem_clear_handler(struct ivshmem *device, unsigned int vector)
 {
 	if (vector < device->vectors)
@@ -75,18 +81,20 @@ static void deadline_fire(void *arg)
 	(void)arg;
 }
 
-static struct timer deadline_timer = { .fire = deadline_fire };
+static struct timer deadline_timers[CPU_MAX]; /* each CPU has its own */
 
-static void deadline_arm(uint64_t deadline_ns)
+static void deadline_arm(struct timer *timer, uint64_t deadline_ns)
 {
 	if (deadline_ns == UINT64_MAX)
 		return;
-	if (!deadline_timer.active || deadline_timer.deadline_ns > deadline_ns)
-		timer_start(&deadline_timer, deadline_ns);
+	timer->fire = deadline_fire;
+	if (!timer->active || timer->deadline_ns > deadline_ns)
+		timer_start(timer, deadline_ns);
 }
 
 int ivshmem_wait(struct ivshmem *device, unsigned int vector, uint64_t *seen, uint64_t deadline_ns)
 {
+	struct timer *timer = &deadline_timers[cpu_index()];
 	const volatile uint64_t *count;
 	uint64_t flags;
 
@@ -101,12 +109,16 @@ int ivshmem_wait(struct ivshmem *device, unsigned int vector, uint64_t *seen, ui
 	/* Interrupts are off from the look at the count until hlt: none is missed in between. */
 	flags = irq_save();
 	while (*count == *seen) {
-		if (!deadline_timer.active || deadline_timer.deadline_ns > deadline_ns) {
+		if (device->gone) {
+			irq_restore(flags);
+			return -ENODEV;
+		}
+		if (!timer->active || timer->deadline_ns > deadline_ns) {
 			if (clock_now_ns() >= deadline_ns) {
 				irq_restore(flags);
 				return -ETIMEDOUT;
 			}
-			deadline_arm(deadline_ns);
+			deadline_arm(timer, deadline_ns);
 		}
 		cpu_sleep();
 	}

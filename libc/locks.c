@@ -3,10 +3,10 @@
  * newlib's locks (malloc, stdio, atexit, environment, time zone), retargeted. All are recursive
  * and held by a CPU. Interrupt handlers may not use what they guard.
  */
+#include <isthmus/cpu.h>
 #include <stdbool.h>
 #include <sys/lock.h>
 #include "cpu/irq.h"
-#include "cpu/smp.h"
 
 struct __lock {
 	unsigned owner;		/* its cpu_index() + 1; 0: free */

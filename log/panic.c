@@ -6,8 +6,10 @@
 #include "log/line.h"
 #include "log/panic.h"
 
+#define ENTRIES_MAX 80 /* more than there can be CPUs that fail at once */
+
 static const struct panic_hooks *current_hooks;
-static unsigned panics;
+static unsigned panics, entries;
 
 void panic_set_hooks(const struct panic_hooks *hooks)
 {
@@ -24,14 +26,19 @@ static _Noreturn void halt(void)
 
 unsigned panic_enter(void)
 {
-	unsigned before = panics++;
+	unsigned before;
 
+	/* begin() itself faults. */
+	if (entries++ >= ENTRIES_MAX)
+		halt();
+	/* First, since it doesn't return on a CPU that comes second. */
+	if (current_hooks != NULL && current_hooks->begin != NULL)
+		current_hooks->begin();
+	before = panics++;
 	if (before >= 3)
 		halt(); /* dying faulted */
 	if (before == 2)
 		panic_die(); /* the one line faulted */
-	if (current_hooks != NULL && current_hooks->begin != NULL)
-		current_hooks->begin();
 	return before;
 }
 

@@ -8,7 +8,10 @@
 
 /* What the log can't do itself; any of them may be NULL. Set once by boot, must outlive its use. */
 struct panic_hooks {
-	/* Make sure that nothing else runs from here on: interrupts off. */
+	/*
+	 * Make sure that nothing else runs from here on: interrupts off, other CPUs stopped. Doesn't
+	 * return on a CPU that isn't the first to panic.
+	 */
 	void (*begin)(void);
 	/* Print, with panic_line(), the stack trace from this code address and frame pointer on. */
 	void (*describe)(uintptr_t code, uintptr_t frame);

@@ -12,14 +12,18 @@ static uint64_t heap_end;	/* bytes above MM_HEAP_BASE that are given out */
 static uint64_t heap_backed;	/* of whole pages that are mapped */
 static uint64_t stacks_end;	/* bytes above MM_STACK_BASE that are taken */
 
+/* In runs, as it was backed: other CPUs are told of each change, which takes longer than the change. */
 static void take_back(uint64_t virt, uint64_t size)
 {
-	for (uint64_t at = virt; at < virt + size; at += MM_PAGE_SIZE) {
-		uint64_t phys = mm_virt_to_phys((const void *)at);
+	for (uint64_t end = virt + size, run; virt < end; virt += run) {
+		uint64_t phys = mm_virt_to_phys((const void *)virt);
 
-		/* Splitting a large page may need a table: without one the page stays backed. */
-		if (tables_unmap(at, MM_PAGE_SIZE))
-			mm_free_pages(phys, 1);
+		run = MM_PAGE_SIZE;
+		while (virt + run < end && mm_virt_to_phys((const void *)(virt + run)) == phys + run)
+			run += MM_PAGE_SIZE;
+		/* Splitting a large page may need a table: without one the run stays backed. */
+		if (tables_unmap(virt, run))
+			mm_free_pages(phys, run / MM_PAGE_SIZE);
 	}
 }
 

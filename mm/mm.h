@@ -95,6 +95,13 @@ void *mm_heap_grow(intptr_t increment);
 /* A stack of `size` bytes above a guard page; its top, 16-byte aligned, or NULL. Never freed. */
 void *mm_alloc_stack(size_t size);
 
+/*
+ * Where other CPUs start: a page below 1 MiB, and page tables below 4 GiB that map it to itself, to be
+ * run, beside all that mm maps. 0, or -ENOMEM after a log line. Given back once the CPU has left it.
+ */
+int mm_take_start_ground(uint64_t *page, uint64_t *tables);
+void mm_give_start_ground(uint64_t page);
+
 /* Bytes of RAM in the memory map, and those not allocated now. */
 uint64_t mm_ram_bytes(void);
 uint64_t mm_free_bytes(void);

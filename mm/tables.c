@@ -2,6 +2,7 @@
 #include "mm/tables.h"
 
 #include "cpu/lock.h"
+#include "cpu/others.h"
 #include "cpu/paging.h"
 #include "mm/linker.h"
 #include "mm/mm.h"
@@ -24,6 +25,7 @@ static uint64_t *root;
 static uint64_t image_offset;	/* physical minus virtual address of the image */
 static bool huge_pages;
 static struct cpu_lock lock;
+static bool stale;	/* other CPUs may hold translations that are no more; under the lock */
 
 static uint64_t level_size(int level)
 {
@@ -71,6 +73,11 @@ uint64_t tables_root(void)
 	return (uint64_t)root + image_offset;
 }
 
+const uint64_t *tables_top(void)
+{
+	return root;
+}
+
 bool tables_root_is_set(void)
 {
 	return root;
@@ -112,8 +119,10 @@ static void change_entry(const void *virt, uint64_t *entry, uint64_t now)
 		return;
 	*entry = now;
 	/* What is not present is not remembered (SDM volume 3, 4.10.2.3), and this is slow. */
-	if (before & PTE_PRESENT)
+	if (before & PTE_PRESENT) {
 		cpu_forget_page(virt);
+		stale = true;
+	}
 }
 
 /* flags 0 unmaps. With the lock held. */
@@ -159,22 +168,27 @@ static bool change(uint64_t virt, uint64_t phys, uint64_t size, uint64_t flags)
 	return true;
 }
 
-bool tables_map(uint64_t virt, uint64_t phys, uint64_t size, uint64_t flags)
+/* One whole change, seen by all CPUs when it returns. */
+static bool change_for_all(uint64_t virt, uint64_t phys, uint64_t size, uint64_t flags)
 {
 	uint64_t irq = cpu_lock_acquire(&lock);
-	bool done = change(virt, phys, size, flags | PTE_PRESENT);
+	bool done = change(virt, phys, size, flags);
 
+	if (stale)
+		cpu_forget_on_others();
+	stale = false;
 	cpu_lock_release(&lock, irq);
 	return done;
 }
 
+bool tables_map(uint64_t virt, uint64_t phys, uint64_t size, uint64_t flags)
+{
+	return change_for_all(virt, phys, size, flags | PTE_PRESENT);
+}
+
 bool tables_unmap(uint64_t virt, uint64_t size)
 {
-	uint64_t irq = cpu_lock_acquire(&lock);
-	bool done = change(virt, 0, size, 0);
-
-	cpu_lock_release(&lock, irq);
-	return done;
+	return change_for_all(virt, 0, size, 0);
 }
 
 uint64_t tables_lookup(uint64_t virt, uint64_t *page_size)

@@ -33,6 +33,10 @@ void tables_init(uint64_t image_phys, bool huge);
 /* Physical address of the top level, for CR3, and whether there is one yet. */
 uint64_t tables_root(void);
 bool tables_root_is_set(void);
+
+/* The top level itself, 512 entries. */
+const uint64_t *tables_top(void);
+
 /*
  * Maps [virt, virt + size) to phys with those PTE_ flags, with the largest pages that alignment
  * allows; both addresses and the size are whole pages. Replaces what was mapped there, splitting

@@ -3,20 +3,28 @@
 #include <isthmus/pci.h>
 
 #include <errno.h>
+#include <isthmus/cpu.h>
 #include <isthmus/log.h>
 #include "cpu/apic.h"
 #include "cpu/io.h"
 #include "cpu/irq.h"
+#include "cpu/lock.h"
+#include "cpu/others.h"
 #include "cpu/vectors.h"
 #include "mm/mm.h"
 #include "pci/registers.h"
 
-/* A CPU vector with the entries that share it: one, until the CPU has no vector left. */
+/*
+ * A CPU vector with the entries that share it: one, until no vector is left. Vectors mean the same on
+ * all CPUs, and all entries of a line go to one of them: no handler runs on two at once.
+ */
 struct msix_line {
 	struct pci_msix_entry *first; /* NULL: the line is not in use */
 	unsigned int sharers;
 	unsigned int flags; /* VECTOR_* */
 	int vector;
+	unsigned int cpu;     /* index of the one that the messages go to */
+	unsigned int running; /* 1 while that CPU calls the handlers */
 };
 
 /* What is bound to an entry of a table. */
@@ -28,16 +36,20 @@ struct pci_msix_entry {
 };
 
 static struct msix_line lines[VECTOR_LAST - VECTOR_FIRST + 1];
+static struct cpu_lock lines_lock; /* not of what interrupts read, which is changed in one store */
 
 static void msix_interrupt(void *arg)
 {
 	struct msix_line *line = arg;
 	struct pci_msix_entry *e, *next;
 
-	for (e = line->first; e; e = next) {
+	/* Either this sees an entry that leaves as gone, or line_leave() on another CPU waits. */
+	__atomic_store_n(&line->running, 1, __ATOMIC_SEQ_CST);
+	for (e = __atomic_load_n(&line->first, __ATOMIC_SEQ_CST); e; e = next) {
 		next = e->next; /* a handler may unbind itself */
 		e->handler(e->arg);
 	}
+	__atomic_store_n(&line->running, 0, __ATOMIC_RELEASE);
 }
 
 static volatile uint8_t *entry_register(const struct pci_device *device, unsigned int n,
@@ -120,10 +132,11 @@ int pci_msix_init(struct pci_device *device)
 }
 
 /* Puts @e on a line of its own, or beside the fewest others where vectors have run out. */
-static int line_join(struct pci_device *device, struct pci_msix_entry *e, unsigned int flags)
+static int line_join(struct pci_device *device, struct pci_msix_entry *e, unsigned int flags,
+		     unsigned int cpu)
 {
 	struct msix_line *empty = NULL, *best = NULL;
-	uint64_t irq;
+	uint64_t irq = cpu_lock_acquire(&lines_lock);
 	int vector = -ENOSPC;
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -131,51 +144,76 @@ static int line_join(struct pci_device *device, struct pci_msix_entry *e, unsign
 
 		if (!l->first)
 			empty = empty ? empty : l;
-		else if ((l->flags & flags) == flags && (!best || l->sharers < best->sharers))
+		else if (l->cpu == cpu && (l->flags & flags) == flags &&
+			 (!best || l->sharers < best->sharers))
 			best = l;
 	}
 	if (empty) {
 		/* Before the line is used nothing can raise its vector. */
 		vector = vector_alloc(device->name, msix_interrupt, empty, flags);
 		if (vector >= 0) {
-			*empty = (struct msix_line){ .flags = flags, .vector = vector };
+			*empty = (struct msix_line){
+				.flags = flags, .vector = vector, .cpu = cpu,
+			};
 			best = empty;
 		}
 	}
-	if (!best)
-		return vector;
-	irq = irq_save();
-	e->line = best;
-	e->next = best->first;
-	best->first = e;
-	best->sharers++;
-	irq_restore(irq);
-	return best->vector;
+	if (best) {
+		e->line = best;
+		e->next = best->first;
+		__atomic_store_n(&best->first, e, __ATOMIC_RELEASE);
+		best->sharers++;
+		vector = best->vector;
+	}
+	cpu_lock_release(&lines_lock, irq);
+	return vector;
 }
 
 static void line_leave(struct pci_msix_entry *e)
 {
 	struct msix_line *line = e->line;
 	struct pci_msix_entry **at = &line->first;
-	uint64_t irq = irq_save();
+	uint64_t irq = cpu_lock_acquire(&lines_lock);
+	bool elsewhere = line->cpu != cpu_index();
 
 	while (*at != e)
 		at = &(*at)->next;
-	*at = e->next;
+	__atomic_store_n(at, e->next, __ATOMIC_SEQ_CST);
 	e->line = NULL;
 	line->sharers--;
 	if (!line->first)
 		vector_free(line->vector);
-	irq_restore(irq);
+	cpu_lock_release(&lines_lock, irq);
+	while (elsewhere && __atomic_load_n(&line->running, __ATOMIC_SEQ_CST))
+		cpu_spin();
+}
+
+/* Gives entry @n, which is masked, a vector and the message that raises it on that CPU. */
+static int entry_send(struct pci_device *device, unsigned int n, unsigned int flags, unsigned int cpu)
+{
+	uint64_t address;
+	uint32_t data;
+	int vector = line_join(device, &device->msix.entry[n], flags, cpu);
+	int error;
+
+	if (vector < 0)
+		return vector;
+	error = apic_msi_message(cpu_apic_id(cpu), vector, &address, &data);
+	if (error) {
+		line_leave(&device->msix.entry[n]);
+		return error;
+	}
+	mmio_write32(entry_register(device, n, PCI_MSIX_ENTRY_ADDRESS), (uint32_t)address);
+	mmio_write32(entry_register(device, n, PCI_MSIX_ENTRY_ADDRESS_HIGH),
+		     (uint32_t)(address >> 32));
+	mmio_write32(entry_register(device, n, PCI_MSIX_ENTRY_DATA), data);
+	return 0;
 }
 
 int pci_msix_bind(struct pci_device *device, unsigned int n, void (*handler)(void *arg), void *arg,
 		  unsigned int flags)
 {
 	struct pci_msix_entry *e;
-	uint64_t address;
-	uint32_t data;
-	int vector;
 
 	if (!entry_exists(device, n) || !handler)
 		return -EINVAL;
@@ -183,15 +221,33 @@ int pci_msix_bind(struct pci_device *device, unsigned int n, void (*handler)(voi
 	e = &device->msix.entry[n];
 	e->handler = handler;
 	e->arg = arg;
-	vector = line_join(device, e, flags);
-	if (vector < 0)
-		return vector;
-	apic_msi_message(vector, &address, &data);
-	mmio_write32(entry_register(device, n, PCI_MSIX_ENTRY_ADDRESS), (uint32_t)address);
-	mmio_write32(entry_register(device, n, PCI_MSIX_ENTRY_ADDRESS_HIGH),
-		     (uint32_t)(address >> 32));
-	mmio_write32(entry_register(device, n, PCI_MSIX_ENTRY_DATA), data);
-	return 0;
+	return entry_send(device, n, flags, cpu_index());
+}
+
+int pci_msix_set_cpu(struct pci_device *device, unsigned int n, unsigned int cpu)
+{
+	struct pci_msix_entry *e;
+	unsigned int before, flags;
+	int error, lost;
+	bool masked;
+
+	if (!entry_exists(device, n) || !device->msix.entry[n].line ||
+	    cpu_apic_id(cpu) == UINT32_MAX)
+		return -EINVAL;
+	e = &device->msix.entry[n];
+	before = e->line->cpu;
+	flags = e->line->flags;
+	if (before == cpu)
+		return 0;
+	/* Masked, so that no message goes out half written; what comes meanwhile is kept pending. */
+	masked = pci_msix_is_masked(device, n);
+	pci_msix_mask(device, n);
+	line_leave(e);
+	error = entry_send(device, n, flags, cpu);
+	lost = error ? entry_send(device, n, flags, before) : 0;
+	if (!masked && !lost)
+		pci_msix_unmask(device, n);
+	return error;
 }
 
 void pci_msix_unbind(struct pci_device *device, unsigned int n)

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include "cpu/io.h"
 #include "cpu/lock.h"
+#include "cpu/others.h"
 #include "platform/framebuffer.h"
 
 #define UART_PORT		0x3f8
@@ -106,11 +107,17 @@ void console_write(const char *text, size_t length)
 	if (!present && !framebuffer_present())
 		return;
 	while (length) {
+		static unsigned tries = LOCK_TRIES;
 		size_t n = piece_length(text, length);
+		uint64_t flags;
 		bool taken;
-		/* Written without the lock if it can't be had: a panic must come out. */
-		uint64_t flags = cpu_lock_try(&lock, LOCK_TRIES, &taken);
 
+		/* Where another CPU ends the guest, this one stops between two pieces. */
+		cpu_serve_others();
+		/* Written without the lock if it can't be had: a panic must come out. */
+		flags = cpu_lock_try(&lock, tries, &taken);
+		/* Its holder has been stopped for good: waiting once is enough. */
+		tries = taken ? LOCK_TRIES : 1;
 		if (present)
 			write_piece(text, n);
 		else

@@ -4,6 +4,7 @@
 #include <isthmus/log.h>
 #include "cpu/io.h"
 #include "cpu/irq.h"
+#include "cpu/others.h"
 #include "mm/mm.h"
 #include "platform/acpi.h"
 #include "platform/console.h"
@@ -79,7 +80,7 @@ static _Noreturn void leave(unsigned v, const char *name, int status)
 	char line[48];
 	int length;
 
-	irq_disable();
+	cpu_go_on_alone();
 	port_out32(DEBUG_EXIT_PORT, v);
 	/* No such device: whoever reads the console is told instead. */
 	length = log_format(line, sizeof(line), "isthmus: %s %d\n", name, status);
