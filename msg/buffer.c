@@ -77,14 +77,22 @@ static bool pool_empty(const struct pool *pool)
 	return !pool->blocks->used && !pool->blocks->next;
 }
 
-// Gives unused pools back, all but keep of them.
+// Small buffers share a pool of this size; four rings are a peer's fair part of the land.
+static uint64_t pool_size(const struct msg_region *region)
+{
+	return 4 * (uint64_t)region->geo.default_ring;
+}
+
+// Gives unused pools back, all but keep of the small ones: others need the land, too.
 static void pools_trim(struct msg_region *region, unsigned keep)
 {
 	struct pool **link = &region->pools;
 
 	while (*link) {
-		if (!pool_empty(*link) || keep) {
-			keep -= pool_empty(*link);
+		bool empty = pool_empty(*link);
+
+		if (!empty || (keep && (*link)->blocks->size <= pool_size(region))) {
+			keep -= empty;
 			link = &(*link)->next;
 		} else {
 			pool_destroy(region, link);
@@ -131,20 +139,18 @@ static void pool_give(struct msg_region *region, struct pool *pool, struct block
 	pools_trim(region, 1);
 }
 
-// Looks what the receivers of all channels have released.
-static void reap_all(struct msg_region *region)
+void buffers_reap(struct msg_region *region)
 {
 	uint32_t i;
 
-	for (i = 0; i < region->geo.channels; i++)
+	for (i = 0; region->flights && i < region->geo.channels; i++)
 		if (region->channel[i] && region->channel[i]->flights)
 			buffer_reap(region->channel[i]);
 }
 
 static int take(struct msg_region *region, uint64_t size, struct msg_buffer *buffer)
 {
-	// Small ones share a pool.
-	uint64_t chunk = 4 * (uint64_t)region->geo.default_ring;
+	uint64_t chunk = pool_size(region);
 	struct pool *pool;
 	int err = 0;
 
@@ -186,7 +192,7 @@ int msg_buffer_alloc(struct msg_region *region, size_t len, struct msg_buffer **
 	buffer = context_alloc(region->context, sizeof(*buffer));
 	if (!buffer)
 		return -ENOMEM;
-	reap_all(region);
+	buffers_reap(region);
 	err = take(region, block_size(len), buffer);
 	if (err) {
 		context_free(region->context, buffer);
@@ -219,6 +225,7 @@ static void flight_end(struct msg_channel *channel)
 	struct flight *flight = channel->flights;
 
 	channel->flights = flight->next;
+	channel->region->flights--;
 	if (!channel->flights)
 		channel->flights_end = &channel->flights;
 	flight->buffer->busy--;
@@ -265,6 +272,7 @@ int msg_buffer_send(struct msg_channel *channel, struct msg_buffer *buffer, size
 	flight->buffer = buffer;
 	*channel->flights_end = flight;
 	channel->flights_end = &flight->next;
+	channel->region->flights++;
 	buffer->busy++;
 	channel_publish(channel, 1 + channel->pending_sent, len + channel->pending_bytes);
 	channel->pending_sent = channel->pending_bytes = 0;
@@ -273,7 +281,7 @@ int msg_buffer_send(struct msg_channel *channel, struct msg_buffer *buffer, size
 
 unsigned msg_buffer_busy(struct msg_buffer *buffer)
 {
-	reap_all(buffer->region);
+	buffers_reap(buffer->region);
 	return buffer->busy;
 }
 

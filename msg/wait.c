@@ -41,6 +41,7 @@ void context_scan(struct msg_context *context, bool live_only)
 		for (i = 0; i < region->geo.channels; i++)
 			if (region->channel[i])
 				channel_settle(region->channel[i]);
+		buffers_reap(region);
 	}
 	context->last_scan_ns = context_now(context);
 }
