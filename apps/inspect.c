@@ -166,6 +166,41 @@ static void vectors_show(struct ivshmem *device)
 	}
 }
 
+#define DEVICES_MAX 64 /* of more, the rest is left out where sharing is shown */
+
+static struct ivshmem *devices[DEVICES_MAX]; /* NULL: could not be opened */
+
+/* The entries on that CPU vector; printed as a list, if there is a text to begin it with. */
+static unsigned int sharers(int cpu, const char *text)
+{
+	unsigned int found = 0;
+
+	for (unsigned int i = 0; i < DEVICES_MAX; i++) {
+		for (unsigned int n = 0; devices[i] && n < ivshmem_vectors(devices[i]); n++) {
+			if (pci_msix_vector(ivshmem_pci(devices[i]), n) != cpu)
+				continue;
+			if (text)
+				printf("%s%u:%u", found ? ", " : text, i, n);
+			found++;
+		}
+	}
+	return found;
+}
+
+/* Where there are more entries than CPU vectors: which share one, as DEVICE:VECTOR. */
+static void shared_show(void)
+{
+	for (int cpu = 0; cpu < 256; cpu++) {
+		char text[48];
+
+		if (sharers(cpu, NULL) < 2)
+			continue;
+		snprintf(text, sizeof(text), "    CPU vector 0x%02x is shared by ", (unsigned int)cpu);
+		sharers(cpu, text);
+		printf("\n");
+	}
+}
+
 static uint64_t word_at(const struct ivshmem *device, uint64_t offset)
 {
 	return *(const volatile uint64_t *)((const uint8_t *)ivshmem_region(device) + offset);
@@ -236,10 +271,13 @@ int main(int argc, char **argv)
 			result.failed++;
 			continue;
 		}
+		if (i < DEVICES_MAX)
+			devices[i] = device;
 		if (!list)
 			inspect_test(i, device, &result);
 		ivshmem_show(i, device);
 	}
+	shared_show();
 	if (!list)
 		printf("inspect: %u passed, %u failed\n", result.passed, result.failed);
 	return result.failed ? 1 : 0;

@@ -80,8 +80,7 @@ bool timer_ready(void)
 	return ready;
 }
 
-/* Off whatever list it is on, and not in the middle of firing on another CPU. */
-static bool take_off(struct timer *timer)
+bool timer_stop(struct timer *timer)
 {
 	struct cpu *owner = timer->cpu;
 	bool was_active, fires;
@@ -105,7 +104,7 @@ void timer_start(struct timer *timer, uint64_t deadline_ns)
 	struct cpu *cpu = cpu_this();
 	uint64_t flags;
 
-	take_off(timer);
+	timer_stop(timer);
 	flags = cpu_lock_acquire(&cpu->timer_lock);
 	timer->cpu = cpu;
 	timer->deadline_ns = deadline_ns;
@@ -113,9 +112,4 @@ void timer_start(struct timer *timer, uint64_t deadline_ns)
 	if (cpu->timers == timer)
 		arm(cpu);
 	cpu_lock_release(&cpu->timer_lock, flags);
-}
-
-bool timer_stop(struct timer *timer)
-{
-	return take_off(timer);
 }

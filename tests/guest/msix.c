@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * MSI-X through the driver, with the device's own doorbell: binding, masks, what is lost and what is kept,
- * vectors that entries share. Needs an ivshmem-doorbell with as many vectors as its argument says.
+ * vectors that entries share, interrupts sent to other CPUs. Needs an ivshmem-doorbell with as many vectors
+ * as its first argument says, and as many CPUs as its second (1 without it).
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <isthmus/clock.h>
+#include <isthmus/cpu.h>
 #include <isthmus/ivshmem.h>
 #include <isthmus/pci.h>
 #include "cpu/vectors.h"
@@ -212,9 +214,88 @@ static void test_disable(struct ivshmem *device, struct pci_device *pci, unsigne
 	pci_msix_unbind(pci, 0);
 }
 
+static volatile unsigned int came_to;
+
+static void note_cpu(void *arg)
+{
+	came_to = cpu_index();
+	count_call(arg);
+}
+
+static volatile bool release;
+
+static void stay_up(void *arg)
+{
+	(void)arg;
+	while (!release)
+		clock_sleep_until(clock_now_ns() + 1000000);
+}
+
+static struct {
+	struct ivshmem *device;
+	volatile int result;
+	volatile bool bound;
+} waiter;
+
+/* Another CPU takes a vector for itself and sleeps until it is rung. */
+static void wait_there(void *arg)
+{
+	unsigned int n = (unsigned int)(uintptr_t)arg;
+	uint64_t seen = 0;
+
+	waiter.result = ivshmem_set_handler(waiter.device, n, NULL, NULL, 0);
+	waiter.bound = true;
+	if (waiter.result == 0)
+		waiter.result = ivshmem_wait(waiter.device, n, &seen, clock_now_ns() + 4 * SOON_NS);
+}
+
+/* Interrupts go where they are sent, masked or not, and what is pending goes along. */
+static void test_cpus(struct ivshmem *device, struct pci_device *pci, unsigned int cpus)
+{
+	int cpu = 0;
+
+	CHECK_OR_END_VOID(cpu_count() == cpus);
+	CHECK(pci_msix_bind(pci, 0, note_cpu, argument(0), 0) == 0);
+	CHECK(pci_msix_set_cpu(pci, 0, 1) == -EINVAL); /* not up yet */
+	for (unsigned int c = 1; c < cpus; c++)
+		CHECK(cpu_start(stay_up, NULL) == (int)c);
+	calls[0] = 0;
+	for (unsigned int c = cpus; c-- > 0;) {
+		unsigned int before = calls[0];
+
+		CHECK(pci_msix_set_cpu(pci, 0, c) == 0);
+		CHECK(pci_msix_is_masked(pci, 0));
+		ring(device, 0);
+		CHECK(pending(pci, 0));
+		pci_msix_unmask(pci, 0);
+		CHECK(called(0, before + 1) && came_to == c);
+		CHECK(pci_msix_set_cpu(pci, 0, (c + 1) % cpus) == 0);
+		CHECK(!pci_msix_is_masked(pci, 0));
+		ring(device, 0);
+		CHECK(called(0, before + 2) && came_to == (c + 1) % cpus);
+		pci_msix_mask(pci, 0);
+	}
+	CHECK(pci_msix_set_cpu(pci, 0, cpus) == -EINVAL);
+	pci_msix_unbind(pci, 0);
+	CHECK(pci_msix_set_cpu(pci, 0, 0) == -EINVAL);
+	release = true;
+	for (unsigned int c = 1; c < cpus; c++)
+		CHECK(cpu_wait(c) == 0);
+
+	waiter.device = device;
+	CHECK_OR_END_VOID((cpu = cpu_start(wait_there, argument(1))) > 0);
+	while (!waiter.bound)
+		clock_sleep_until(clock_now_ns() + 1000000);
+	ring(device, 1);
+	CHECK(cpu_wait((unsigned int)cpu) == 0);
+	CHECK(waiter.result == 0);
+	ivshmem_clear_handler(device, 1);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int count = argc > 1 ? (unsigned int)atoi(argv[1]) : 1;
+	unsigned int cpus = argc > 2 ? (unsigned int)atoi(argv[2]) : 1;
 	struct ivshmem *device;
 	struct pci_device *pci;
 
@@ -227,5 +308,7 @@ int main(int argc, char **argv)
 	test_masks(device, pci, count - 1);
 	test_all(device, pci, count);
 	test_disable(device, pci, count);
+	if (cpus > 1)
+		test_cpus(device, pci, cpus);
 	return check_end();
 }

@@ -344,6 +344,8 @@ int main(int argc, char **argv)
 		return log_lines();
 	if (argc > 1 && strcmp(argv[1], "clock") == 0)
 		return answer();
+	printf("local APIC: %s, timer %s\n", apic_is_x2apic() ? "x2APIC" : "xAPIC",
+	       apic_has_tsc_deadline() ? "by TSC deadline" : "counting");
 	check_vectors();
 	check_strays();
 	check_fpu();

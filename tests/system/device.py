@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """One guest and its ivshmem devices: vectors, masks, several devices, region sizes, bad cases."""
 import os
+import re
 import struct
 
 import vms
@@ -45,6 +46,29 @@ def test_msix(scene):
         server = scene.server("64K", vectors)
         scene.guest("msix", str(vectors), scene.doorbell(server, vectors), machine=machine).end(
             expect=(r"^PASS \d+ checks$",))
+
+
+def test_msix_cpus(scene):
+    """Vectors sent to chosen CPUs, by message and by a CPU that waits for its own."""
+    for machine in ("q35", "pc", "microvm,acpi=on,pcie=on"):
+        scene.guest("msix", "8 4", scene.doorbell(scene.server("64K", 8), 8), machine=machine,
+                    smp="4").end(expect=(r"^PASS \d+ checks$",))
+
+
+def test_two_wide_devices(scene):
+    """512 vectors on a CPU that has 192: each rings, and inspect says which share."""
+    devices = []
+    for n in range(2):
+        devices += scene.doorbell(scene.server("64K", 256), 256, f"iv{n}")
+    guest = inspect(scene, devices, expect=[
+        f"^PASS ivshmem {n}: doorbell to itself on each of 256 vectors$" for n in range(2)])
+    shared = re.findall(r"^    CPU vector (0x[0-9a-f]+) is shared by (.*)$", guest.output(), re.M)
+    entries = [e for _, who in shared for e in who.split(", ")]
+    if len(shared) != len({v for v, _ in shared}) or len(entries) != len(set(entries)):
+        raise vms.Failure("a vector is listed twice")
+    # Every entry beyond the CPU's vectors shares with at least one other.
+    if len(entries) - len(shared) < 512 - 192:
+        raise vms.Failure(f"only {len(entries)} entries on {len(shared)} shared CPU vectors")
 
 
 def test_several_devices(scene):
