@@ -112,7 +112,8 @@ struct msg_wait_ops {
 	/* A line for the log, without a newline: warnings (level 1) and news (level 2). */
 	void (*report)(void *arg, int level, const char *line);
 
-	uint64_t backing_ns; /* longest sleep; a lost doorbell costs so much. 0: 20 ms */
+	uint64_t backing_ns; /* longest sleep at first; a lost doorbell costs so much, and up
+			      * to five times as much after a long idle time. 0: 20 ms */
 	uint64_t poll_ns;    /* longest sleep while a peer can't ring this one. 0: 1 ms */
 	void *arg;
 };

@@ -24,6 +24,7 @@
 #define PROBE_EVERY     64
 #define POLLS_LONG      1000
 #define POLLS_SHORT     16
+#define LONGEST_BACKING 5 /* times backing_ns, when nothing has come for long */
 #define RESCUE_GRACE_NS (2 * NS_PER_MS)
 
 void context_scan(struct msg_context *context, bool live_only)
@@ -149,17 +150,21 @@ static int sleep_phase(struct msg_context *context, wait_condition *ready, void 
 	const struct msg_wait_ops *ops = context->ops;
 	uint64_t backing = ops->backing_ns ? ops->backing_ns : 20 * NS_PER_MS;
 	uint64_t poll = ops->poll_ns ? ops->poll_ns : NS_PER_MS;
+	uint64_t often = backing, longest = LONGEST_BACKING * backing;
 
 	for (;;) {
-		uint64_t now = context_now(context), step = backing, until;
+		uint64_t now = context_now(context), step, until;
 		bool heard = !context_unheard(context);
 
 		if (now >= deadline)
 			return -ETIMEDOUT;
-		if (!heard) {
-			// Nobody will ring: less and less often, the longer nothing comes.
+		// Less and less often, the longer nothing comes: an idle guest should cost nothing.
+		if (heard) {
+			step = backing;
+			backing = 2 * backing < longest ? 2 * backing : longest;
+		} else {
 			step = poll;
-			poll = poll + poll / 8 < backing ? poll + poll / 8 : backing;
+			poll = poll + poll / 8 < often ? poll + poll / 8 : often;
 		}
 		until = now + step < deadline ? now + step : deadline;
 		if (sleep_once(context, ready, arg, until, heard && until != deadline))
