@@ -4,20 +4,21 @@
 #include <elf.h>
 #include <string.h>
 
-static bool is_guest(const struct bytes *elf, const Elf64_Ehdr *h)
+static bool is_guest(const Elf64_Ehdr *h)
 {
-	return elf->size >= sizeof(*h) && memcmp(h->e_ident, ELFMAG, SELFMAG) == 0 &&
+	return memcmp(h->e_ident, ELFMAG, SELFMAG) == 0 &&
 	       h->e_ident[EI_CLASS] == ELFCLASS64 && h->e_machine == EM_X86_64 &&
 	       h->e_type == ET_EXEC && h->e_phentsize == sizeof(Elf64_Phdr);
 }
 
 bool elf_trim(struct bytes *elf, const char *path, char *error)
 {
-	Elf64_Ehdr h;
+	Elf64_Ehdr h = { 0 };
 	uint64_t end;
 
-	memcpy(&h, elf->data, elf->size < sizeof(h) ? elf->size : sizeof(h));
-	if (!is_guest(elf, &h))
+	if (elf->size >= sizeof(h))
+		memcpy(&h, elf->data, sizeof(h));
+	if (!is_guest(&h))
 		return image_fail(error, "%s is no guest image; an x86-64 ELF executable made by "
 			"isthmus_add_app() is", path);
 	end = h.e_phoff + (uint64_t)h.e_phnum * sizeof(Elf64_Phdr);
