@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A chat among all peers of a region, guests and processes: who is there, who comes, leaves and dies, and
- * what they say. Lines typed go to all the others.
+ * A chat among all peers of a region, guests and processes: who is there, who comes, leaves and
+ * dies, and what they say. Lines typed go to all the others.
  *
- * Every two chatters share a channel, which the one that joined later opens to the endpoint of the earlier
- * one, "chat/EPOCH": epochs are never used twice, so a chatter that was restarted is a new one.
+ * Every two chatters share a channel, which the one that joined later opens to the endpoint of
+ * the earlier one, "chat/EPOCH": epochs are never used twice, so a chatter that was restarted is
+ * a new one.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -118,7 +119,8 @@ static void listen_to(struct chat *chat, struct chatter *who)
 		if (length < 0) {
 			/* That it left or died is an event, which comes as well. */
 			if (length != -EPIPE)
-				printf("* no more from %s: %s\n", who->peer.name, msg_strerror(length));
+				printf("* no more from %s: %s\n", who->peer.name,
+					msg_strerror(length));
 			msg_close(who->channel);
 			who->channel = NULL;
 			who->ended = true;
@@ -202,7 +204,8 @@ static void knock(struct chat *chat)
 		struct msg_channel *channel;
 		char endpoint[32];
 
-		if (who->channel || who->ended || who->peer.epoch > self.epoch || now < who->next_knock)
+		if (who->channel || who->ended || who->peer.epoch > self.epoch ||
+			now < who->next_knock)
 			continue;
 		snprintf(endpoint, sizeof(endpoint), "chat/%u", (unsigned int)who->peer.epoch);
 		if (!msg_connect(chat->region, endpoint, NULL, &channel, now + KNOCK_NS))
@@ -318,7 +321,8 @@ static int read_options(struct chat *chat, int argc, char **argv)
 		const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
 		char *end = NULL;
 		unsigned long number = value ? strtoul(value, &end, 10) : 0;
-		bool is_number = value && *value >= '0' && *value <= '9' && !*end && number < 1000000;
+		bool is_number =
+			value && *value >= '0' && *value <= '9' && !*end && number < 1000000;
 
 		if (!strcmp(option, "--help")) {
 			fputs(usage, stdout);
@@ -334,8 +338,8 @@ static int read_options(struct chat *chat, int argc, char **argv)
 		} else if (!strcmp(option, "--timeout") && is_number) {
 			chat->limit = msg_now_ns() + number * 1000 * MS;
 		} else {
-			fprintf(stderr, "chat: %s %s: not understood; --help lists the options\n", option,
-				value ? value : "");
+			fprintf(stderr, "chat: %s %s: not understood; --help lists the options\n",
+				option, value ? value : "");
 			return -1;
 		}
 	}

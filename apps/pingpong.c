@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Two peers throw a ball to and fro, check each throw, and show how long the round trips took: in guests
- * first on the bare device, which is the floor, then over a channel of the message layer. Each mode prints
- * one line:
+ * Two peers throw a ball to and fro, check each throw, and show how long the round trips took:
+ * in guests first on the bare device, which is the floor, then over a channel of the message
+ * layer. Each mode prints one line:
  *
  *	pingpong: doorbell count=10000 min=30.1 p50=38.2 p99=70.0 p99.9=133.7 max=902.4 us
  *	pingpong: channel-asleep count=10000 min=31.5 ...
@@ -44,14 +44,15 @@ static int compare(const void *a, const void *b)
 void pingpong_report(const char *name, uint64_t *samples, size_t count)
 {
 	qsort(samples, count, sizeof(*samples), compare);
-	printf("pingpong: %s count=%zu min=%.3f p50=%.3f p99=%.3f p99.9=%.3f max=%.3f us\n", name, count,
-	       (double)samples[0] / 1000, (double)samples[count / 2] / 1000,
-	       (double)samples[count * 99 / 100] / 1000, (double)samples[count * 999 / 1000] / 1000,
-	       (double)samples[count - 1] / 1000);
+	printf("pingpong: %s count=%zu min=%.3f p50=%.3f p99=%.3f p99.9=%.3f max=%.3f us\n", name,
+		count, (double)samples[0] / 1000, (double)samples[count / 2] / 1000,
+		(double)samples[count * 99 / 100] / 1000,
+		(double)samples[count * 999 / 1000] / 1000, (double)samples[count - 1] / 1000);
 }
 
 /* A whole number in 0..max; false after one line that says what is wrong. */
-static bool number_read(const char *option, const char *text, unsigned long max, unsigned long *value)
+static bool number_read(
+	const char *option, const char *text, unsigned long max, unsigned long *value)
 {
 	char *end;
 
@@ -115,7 +116,8 @@ static int options_read(int argc, char **argv, struct pingpong_options *options)
 				return -1;
 			options->device = (unsigned int)value;
 		} else {
-			fprintf(stderr, "pingpong: %s: no such option; --help lists them\n", option);
+			fprintf(stderr, "pingpong: %s: no such option; --help lists them\n",
+				option);
 			return -1;
 		}
 		i++;

@@ -24,8 +24,10 @@ struct pingpong_options {
 /* Plays over a channel. Returns the exit status; has said why. */
 int pingpong_channel(const struct pingpong_options *options);
 
-/* Plays on the bare device, without the message layer; in a process, which has none, only says so where
- * it was asked for by name. Returns the exit status; has said why. */
+/*
+ * Plays on the bare device, without the message layer; in a process, which has none, only says
+ * so where it was asked for by name. Returns the exit status; has said why.
+ */
 int pingpong_bare(const struct pingpong_options *options);
 
 /* Prints "pingpong: NAME count=... us" of @count samples in ns, which it sorts. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The ping-pong over a channel, asleep and awake. Who comes first listens and returns the balls; the other
- * one connects, serves and measures. Each way of waiting is an attachment of its own, since that is where it
- * is chosen.
+ * The ping-pong over a channel, asleep and awake. Who comes first listens and returns the balls;
+ * the other one connects, serves and measures. Each way of waiting is an attachment of its own,
+ * since that is where it is chosen.
  */
 #include "apps/pingpong.h"
 
@@ -49,7 +49,10 @@ static int lost(const struct game *g, const char *when, int64_t result)
 	return 1;
 }
 
-/* The name of the mode is the endpoint; it can be taken, given up and taken again until two have met. */
+/*
+ * The name of the mode is the endpoint; it can be taken, given up and taken again until two have
+ * met.
+ */
 static int meet(struct game *g)
 {
 	uint64_t limit = msg_now_ns() + g->options->timeout_ns;
@@ -93,7 +96,8 @@ static int ball_throw(struct game *g, uint32_t number, uint32_t flags)
 
 static int ball_catch(struct game *g, uint32_t number, struct ball *ball)
 {
-	int64_t length = msg_recv(g->channel, ball, sizeof(*ball), msg_now_ns() + g->options->timeout_ns);
+	int64_t length =
+		msg_recv(g->channel, ball, sizeof(*ball), msg_now_ns() + g->options->timeout_ns);
 
 	if (length < 0)
 		return lost(g, "no ball came:", length);
@@ -174,7 +178,8 @@ static int play(struct game *g)
 	snprintf(where, sizeof(where), "%u", g->options->device);
 	status = msg_attach(g->options->device ? where : NULL, &options, &g->region);
 	if (status == -EINVAL && !g->options->channel_forced) {
-		printf("pingpong: %s is left out: the region is too small for messages\n", g->mode->name);
+		printf("pingpong: %s is left out: the region is too small for messages\n",
+			g->mode->name);
 		return 0;
 	}
 	if (status)

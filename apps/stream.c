@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A pipe from one peer to another: bytes of a pattern, or what comes on standard input, with a checksum
- * that the receiver sends back, and the throughput.
+ * A pipe from one peer to another: bytes of a pattern, or what comes on standard input, with a
+ * checksum that the receiver sends back, and the throughput.
  *
- * Without a role, whoever comes first receives and the other one sends. The bytes travel in chunks, each
- * with its length in front; a length of 0 ends the stream, and the receiver answers with what it got.
+ * Without a role, whoever comes first receives and the other one sends. The bytes travel in
+ * chunks, each with its length in front; a length of 0 ends the stream, and the receiver answers
+ * with what it got.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -26,7 +27,8 @@ static const char usage[] =
 	"  send, receive      without one of them: who comes first receives\n"
 	"  --bytes N          how much of the pattern to send (default 64M)\n"
 	"  --stdin            send standard input instead\n"
-	"  --stdout           the receiver writes the bytes to standard output, all else to standard error\n"
+	"  --stdout           the receiver writes the bytes to standard output, all else to "
+	"standard error\n"
 	"  --ring N           size of the sending ring (default: by the region's size)\n"
 	"  --timeout SECONDS  longest silence of the other side (default 60)\n";
 
@@ -96,7 +98,8 @@ static int transfer(struct stream *s, bool out, void *data, size_t length)
 				  msg_read(s->channel, bytes, length, deadline(s));
 
 		if (n <= 0) {
-			fprintf(s->talk, "stream: the other side is gone or silent after %llu bytes: %s\n",
+			fprintf(s->talk,
+				"stream: the other side is gone or silent after %llu bytes: %s\n",
 				(unsigned long long)s->totals.bytes,
 				n ? msg_strerror(n) : "it closed too early");
 			return n ? (int)n : -EPIPE;
@@ -134,7 +137,8 @@ static int send_all(struct stream *s)
 	if (transfer(s, false, &answer, sizeof(answer)))
 		return 1;
 	if (memcmp(&answer, &s->totals, sizeof(answer))) {
-		fprintf(s->talk, "stream: FAIL: sent %llu bytes, %016llx; received were %llu, %016llx\n",
+		fprintf(s->talk,
+			"stream: FAIL: sent %llu bytes, %016llx; received were %llu, %016llx\n",
 			(unsigned long long)s->totals.bytes, (unsigned long long)s->totals.turn,
 			(unsigned long long)answer.bytes, (unsigned long long)answer.turn);
 		return 1;
@@ -150,7 +154,8 @@ static int receive_all(struct stream *s)
 		if (transfer(s, false, &length, sizeof(length)))
 			return 1;
 		if (length > CHUNK) {
-			fprintf(s->talk, "stream: FAIL: a chunk of %u bytes\n", (unsigned int)length);
+			fprintf(s->talk, "stream: FAIL: a chunk of %u bytes\n",
+				(unsigned int)length);
 			return 1;
 		}
 		if (transfer(s, false, chunk, length))
@@ -171,7 +176,8 @@ static int meet(struct stream *s)
 	struct msg_listener *listener = NULL;
 	int error = -EADDRINUSE;
 
-	/* Roles found by themselves: the name can be taken, given up and taken again until both know. */
+	/* Roles found by themselves: the name can be taken, given up and taken again until both
+	 * know. */
 	while (s->role == ANY) {
 		error = msg_listen(s->region, "stream", &s->channel_options, &listener);
 		if (!error) {
@@ -210,7 +216,8 @@ static int run(struct stream *s)
 		return 1;
 	}
 	msg_channel_peer(s->channel, &peer);
-	fprintf(s->talk, "stream: %s %s\n", s->role == SEND ? "sending to" : "receiving from", peer.name);
+	fprintf(s->talk, "stream: %s %s\n", s->role == SEND ? "sending to" : "receiving from",
+		peer.name);
 	start = msg_now_ns();
 	status = s->role == SEND ? send_all(s) : receive_all(s);
 	took = msg_now_ns() - start;
@@ -264,15 +271,17 @@ static int read_options(struct stream *s, int argc, char **argv)
 		} else if (!strcmp(option, "--bytes") && read_size(value, &number)) {
 			s->bytes = number;
 			i++;
-		} else if (!strcmp(option, "--ring") && read_size(value, &number) && number >> 31 == 0) {
+		} else if (!strcmp(option, "--ring") && read_size(value, &number) &&
+			   number >> 31 == 0) {
 			s->channel_options.ring = (uint32_t)number;
 			i++;
-		} else if (!strcmp(option, "--timeout") && read_size(value, &number) && number < 100000) {
+		} else if (!strcmp(option, "--timeout") && read_size(value, &number) &&
+			   number < 100000) {
 			s->timeout_ns = number * NS_PER_S;
 			i++;
 		} else {
-			fprintf(stderr, "stream: %s %s: not understood; --help lists the options\n", option,
-				value ? value : "");
+			fprintf(stderr, "stream: %s %s: not understood; --help lists the options\n",
+				option, value ? value : "");
 			return -1;
 		}
 	}

@@ -35,7 +35,8 @@ static int check(int count, const fd_set *set)
 }
 
 /* As POSIX has it; nothing is ever exceptional. Sleeps, and looks at the console now and then. */
-int select(int count, fd_set *reading, fd_set *writing, fd_set *exceptional, struct timeval *timeout)
+int select(
+	int count, fd_set *reading, fd_set *writing, fd_set *exceptional, struct timeval *timeout)
 {
 	bool reads = reading && count > STDIN_FILENO && FD_ISSET(STDIN_FILENO, reading), input;
 	uint64_t limit = UINT64_MAX, now = clock_now_ns();

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * One program of cases for two and more peers, which is a guest and a process, so that all pairings run the
- * same test.
+ * One program of cases for two and more peers, which is a guest and a process, so that all
+ * pairings run the same test.
  *
  *	exchange lead|follow [KEY=VALUE...] CASE...	both sides are given the same cases
  *	exchange hub|spoke [KEY=VALUE...]
  *
- * Keys: name= ring= start= count= peers= regions= compute= (ms) death= (ms) spin=never|adapt strict=1
+ * Keys: name= ring= start= count= peers= regions= compute= (ms) death= (ms) spin=never|adapt
+ * strict=1
  */
 #include "tests/msg/exchange.h"
 
@@ -118,7 +119,8 @@ static void run_pair(bool leads, int count, char **names)
 		msg_close(pair.channel);
 		printf("PASS %s\n", c->name);
 	}
-	/* Closed channels hold nothing; a side may keep one small pool for its next large message. */
+	/* Closed channels hold nothing; a side may keep one small pool for its next large message.
+	 */
 	for (uint64_t limit = soon(); ; ) {
 		struct msg_wait_item item = { .type = MSG_WAIT_EVENT, .region = pair.region };
 		struct msg_event event;

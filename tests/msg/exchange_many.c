@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A hub that echoes for many spokes, and tells who comes and goes and what memory is free; a spoke that talks
- * to the hubs of several regions at once.
+ * A hub that echoes for many spokes, and tells who comes and goes and what memory is free; a
+ * spoke that talks to the hubs of several regions at once.
  */
 #include "tests/msg/exchange.h"
 
@@ -100,7 +100,7 @@ void hub(void)
 		if (ended == settings.peers)
 			break;
 		items[n++] = (struct msg_wait_item){ .type = MSG_WAIT_EVENT, .region = region };
-		items[n++] = (struct msg_wait_item){ .type = MSG_WAIT_ACCEPT, .listener = listener };
+		items[n++] = (struct msg_wait_item){.type = MSG_WAIT_ACCEPT, .listener = listener};
 		for (unsigned int i = 0; i < open; i++)
 			items[n++] = (struct msg_wait_item){ .type = MSG_WAIT_RECV,
 							     .channel = channels[i] };
@@ -122,7 +122,10 @@ static void compute(unsigned int ms)
 			x = x * 6364136223846793005u + 1;
 }
 
-/* `count` messages to the hub of each region, all of them under way at once: one wait for all answers. */
+/*
+ * `count` messages to the hub of each region, all of them under way at once: one wait for all
+ * answers.
+ */
 void spoke(void)
 {
 	struct msg_region *regions[REGIONS_MAX];
@@ -153,8 +156,8 @@ void spoke(void)
 
 			for (unsigned int r = 0; r < settings.regions; r++)
 				if (!answered[r])
-					items[n++] = (struct msg_wait_item){ .type = MSG_WAIT_RECV,
-									     .channel = channels[r] };
+					items[n++] = (struct msg_wait_item){
+						.type = MSG_WAIT_RECV, .channel = channels[r]};
 			OK(msg_wait(items, n, soon()));
 			for (unsigned int r = 0; r < settings.regions; r++) {
 				if (answered[r] || msg_next_length(channels[r], 0) == -EAGAIN)

@@ -42,7 +42,7 @@ static void echo_one(struct msg_channel *channel, size_t length, uint32_t seed)
 /* The named sizes, what just goes in half a ring, and what doesn't. */
 static void sizes(struct pair *pair)
 {
-	static const size_t fixed[] = { 0, 1, 7, 8, 9, 55, 56, 57, 63, 64, 65, 127, 128, 129, 1000 };
+	static const size_t fixed[] = {0, 1, 7, 8, 9, 55, 56, 57, 63, 64, 65, 127, 128, 129, 1000};
 	uint32_t half = msg_ring_limit(pair->channel), seed = 1;
 
 	if (!pair->leads) {
@@ -50,7 +50,8 @@ static void sizes(struct pair *pair)
 		return;
 	}
 	for (unsigned int round = 0; round < 3; round++) {
-		size_t large[] = { half - 1, half, half + 1, 2 * half, 2 * half + 1, 5 * half + 3, 300001 };
+		size_t large[] = {
+			half - 1, half, half + 1, 2 * half, 2 * half + 1, 5 * half + 3, 300001};
 
 		for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 			echo_one(pair->channel, fixed[i], seed++);
@@ -79,8 +80,10 @@ static void wrap(struct pair *pair)
 	echo_end(pair->channel);
 }
 
-/* Filled up from every place, so that one of them is full exactly at the wrap. The follower receives
- * nothing before it hears through the gate how many there are. */
+/*
+ * Filled up from every place, so that one of them is full exactly at the wrap. The follower
+ * receives nothing before it hears through the gate how many there are.
+ */
 static void full(struct pair *pair)
 {
 	struct msg_channel *channel = pair->channel, *gate = meet(pair, "gate");
@@ -104,7 +107,8 @@ static void full(struct pair *pair)
 			}
 			CHECK(sent > 8);
 			if (round % 16 == 0)
-				EQUAL(msg_send(channel, out_bytes, size, msg_now_ns() + MS), -ETIMEDOUT);
+				EQUAL(msg_send(channel, out_bytes, size, msg_now_ns() + MS),
+					-ETIMEDOUT);
 			OK(msg_send(gate, &sent, sizeof(sent), soon()));
 			OK(msg_send(channel, out_bytes, size, soon())); /* waits for room */
 			EQUAL(msg_recv(gate, &number, sizeof(number), soon()), sizeof(number));
@@ -136,7 +140,8 @@ static void batch(struct pair *pair)
 
 		want = want < count - done ? want : count - done;
 		for (uint32_t i = 0; i < want; i++) {
-			spans[i] = (struct msg_span){ memory[i], pair->leads ? (done + i) * 7 % 200 : 200 };
+			spans[i] = (struct msg_span){
+				memory[i], pair->leads ? (done + i) * 7 % 200 : 200};
 			if (pair->leads)
 				fill(memory[i], spans[i].len, done + i);
 		}
@@ -156,8 +161,9 @@ static void batch(struct pair *pair)
 		want = want < count - done ? want : count - done;
 		for (uint32_t i = 0; pair->leads && i < want; i++)
 			fill(out_bytes + i * 24, 24, done + i);
-		n = (int)OK(pair->leads ? msg_send_array(pair->channel, out_bytes, 24, want, soon()) :
-					  msg_recv_array(pair->channel, in_bytes, 24, want, soon()));
+		n = (int)OK(pair->leads
+				    ? msg_send_array(pair->channel, out_bytes, 24, want, soon())
+				    : msg_recv_array(pair->channel, in_bytes, 24, want, soon()));
 		CHECK(n > 0);
 		for (int i = 0; !pair->leads && i < n; i++)
 			check(in_bytes + i * 24, 24, done + (uint32_t)i);
@@ -165,10 +171,14 @@ static void batch(struct pair *pair)
 	}
 }
 
-/* Without copying: reserve, trim, commit; peek, release. And buffers, which are larger than the ring. */
+/*
+ * Without copying: reserve, trim, commit; peek, release. And buffers, which are larger than the
+ * ring.
+ */
 static void views(struct pair *pair)
 {
-	uint32_t limit = msg_ring_limit(pair->channel), count = settings.count, done = 0, random = 3;
+	uint32_t limit = msg_ring_limit(pair->channel), count = settings.count, done = 0,
+		 random = 3;
 	uint32_t large = 3 * limit + 100;
 	struct msg_span spans[16];
 	struct msg_buffer *buffer;
@@ -311,8 +321,10 @@ static void sleeps(struct pair *pair)
 	}
 }
 
-/* The follower waits asleep for a while in which nothing happens: how much of a core does that take? The
- * driver watches from outside between the two lines. */
+/*
+ * The follower waits asleep for a while in which nothing happens: how much of a core does that
+ * take? The driver watches from outside between the two lines.
+ */
 static void idle(struct pair *pair)
 {
 	uint8_t byte = 0;
