@@ -324,8 +324,11 @@ unsigned int pci_hotplug_settle(void)
 	}
 	came += pci_acpi_take_in();
 	waiting |= pci_acpi_waiting();
-	irq_restore(flags);
 	if (came)
 		pci_assign_all();
+	/* One that was asked back before it was taken in wasn't known at that look. */
+	if (came && polled_acpi)
+		pci_acpi_look();
+	irq_restore(flags);
 	return came;
 }

@@ -14,6 +14,7 @@
 #include "host/peer/peer.h"
 
 #define MIN_SIZE 65536
+#define AWAIT_STEP_NS 20000000ull
 
 static _Thread_local struct peer_region *regions;
 static _Thread_local struct msg_context *context;
@@ -170,6 +171,36 @@ static void fill_ops(struct msg_region_ops *ops, struct peer_region *region)
 	}
 }
 
+// "" and NULL mean what the environment says; NULL if it says nothing.
+static const char *choose_place(const char *where)
+{
+	if (where && where[0])
+		return where;
+	where = getenv("ISTHMUS_REGION");
+	return where && where[0] ? where : NULL;
+}
+
+int msg_await(const char *where, uint64_t deadline)
+{
+	int late = -EAGAIN;
+	const char *path;
+
+	where = choose_place(where);
+	if (!where)
+		return -EINVAL;
+	path = !strncmp(where, "socket=", 7) ? where + 7 : where;
+	// Whether a server listens there is for msg_attach to say: to ask would be to join.
+	while (access(path, F_OK)) {
+		uint64_t now = msg_now_ns();
+
+		if (now >= deadline)
+			return late;
+		late = -ETIMEDOUT;
+		msg_sleep_until(deadline - now < AWAIT_STEP_NS ? deadline : now + AWAIT_STEP_NS);
+	}
+	return 0;
+}
+
 int msg_attach(const char *where, const struct msg_options *options, struct msg_region **result)
 {
 	struct msg_options wishes = options ? *options : (struct msg_options){ 0 };
@@ -177,9 +208,8 @@ int msg_attach(const char *where, const struct msg_options *options, struct msg_
 	struct msg_region_ops ops;
 	int err;
 
-	if (!where || !where[0])
-		where = getenv("ISTHMUS_REGION");
-	if (!where || !where[0]) {
+	where = choose_place(where);
+	if (!where) {
 		peer_say("which region? Set ISTHMUS_REGION to socket=PATH (of an ivshmem-server) "
 			 "or to a shared file");
 		return -ENODEV;
