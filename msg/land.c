@@ -201,6 +201,9 @@ static int claim_once(struct msg_region *region, unsigned index, uint32_t n, uin
 	context_free(region->context, all);
 	if (!found)
 		return -ENOSPC;
+	// Before each deed: whoever was taken for dead must not deed its successor's land away.
+	if (!presence_check_self(region))
+		return region->error;
 	region_store_release64(deed, DEED(DEED_TENTATIVE, *first, n));
 	// Ours must be visible before we look; relax is a barrier where the fence is none.
 	region_fence();
@@ -216,12 +219,14 @@ static int claim_once(struct msg_region *region, unsigned index, uint32_t n, uin
 		}
 		wait_pause(region->context, 50 * NS_PER_US);
 	}
-	if (verdict == VERDICT_OURS && !region->error) {
+	if (!presence_check_self(region))
+		return region->error;
+	if (verdict == VERDICT_OURS) {
 		region_store_release64(deed, DEED(DEED_FIRM, *first, n));
 		return 0;
 	}
 	region_store_release64(deed, DEED_NONE);
-	return region->error ? region->error : verdict == VERDICT_LOST ? -EAGAIN : -ENOMEM;
+	return verdict == VERDICT_LOST ? -EAGAIN : -ENOMEM;
 }
 
 int land_claim(struct msg_region *region, uint64_t bytes, unsigned *index, uint64_t *offset)
