@@ -285,7 +285,9 @@ static bool recv_batch(struct app *app, struct conn *conn, uint64_t deadline)
 
 	for (i = 0; i < 4; i++)
 		spans[i] = (struct msg_span){ data + i * LONGEST, LONGEST };
+	conn->end->taking = 4;
 	n = msg_recv_batch(conn->channel, spans, 4, deadline);
+	conn->end->taking = 0;
 	for (i = 0; i < n; i++)
 		oracle_delivered(conn->end, spans[i].data, spans[i].len);
 	if (n > 0)
@@ -308,7 +310,9 @@ static bool recv_array(struct app *app, struct conn *conn)
 		conn_failed(app, conn, -ECONNRESET);
 		return false;
 	}
+	conn->end->taking = 8;
 	n = msg_recv_array(conn->channel, data, (size_t)len, 1 + sim_pick(8), 0);
+	conn->end->taking = 0;
 	for (i = 0; i < n; i++)
 		oracle_delivered(conn->end, data + i * len, (uint64_t)len);
 	if (n > 0)
@@ -332,9 +336,10 @@ static bool conn_recv(struct app *app, struct conn *conn)
 		if (sim_chance(64))
 			return recv_views(app, conn);
 		n = 1 + sim_pick(conn->viewed);
-		released(conn, n);
 		err = msg_release(conn->channel, n);
 		conn->viewed -= n;
+		if (!err)
+			released(conn, n);
 		return received(app, conn, err);
 	}
 	switch (sim_pick(8)) {
@@ -345,7 +350,9 @@ static bool conn_recv(struct app *app, struct conn *conn)
 	case 3:
 		return recv_array(app, conn);
 	}
+	conn->end->taking = 1;
 	got = msg_recv(conn->channel, data, LONGEST, deadline);
+	conn->end->taking = 0;
 	check_deadline(app, deadline ? deadline : sim.now, stalled, "msg_recv");
 	if (got >= 0) {
 		oracle_delivered(conn->end, data, (uint64_t)got);
@@ -433,7 +440,7 @@ static void take_events(struct app *app)
 			event.peer.epoch);
 		if (event.type == MSG_EVENT_EVICTED)
 			note_eviction(app);
-		if (event.type == MSG_EVENT_FAULT && !sim.config.lies)
+		if (event.type == MSG_EVENT_FAULT && !sim.config.lies && !sim.spoiled)
 			sim_fail("fault: %s: 0x%llx at %s", event.fault.what,
 				(unsigned long long)event.fault.seen,
 				name_word(event.fault.offset));
@@ -560,7 +567,7 @@ static void check_returns(struct app *app)
 		if (app->evicted)
 			return;
 	}
-	if (sim.config.lies)
+	if (sim.config.lies || sim.spoiled)
 		return;
 	if (channels_left(region))
 		sim_fail("peer %u: %u closed channels never came back", app->peer->index,
@@ -605,7 +612,7 @@ static bool live(struct app *app)
 		step(app);
 		if (sim.now < until + app->peer->stalled_ns)
 			continue;
-		if (!sim.config.lies)
+		if (!sim.config.lies && !sim.spoiled)
 			sim_fail("peer %u isn't done after %llu ms", app->peer->index, GIVE_UP / MS);
 		break;
 	}

@@ -117,6 +117,11 @@ static void bell_arrives(struct sim_peer *p)
 		wake(p, true);
 	else if (p->prepared || sim.config.bells_stick || p->state == PEER_STALLED)
 		p->bell = true;
+	else if (p->slot >= 0 && memory_read(sim_base + sim.geo.slot_offset +
+		(uint64_t)p->slot * sim.geo.slot_stride + offsetof(struct wire_slot, asleep), 4) & 1)
+		// An interrupt between two sleeps is over when it was taken, though it may be the
+		// one that the second sleep, after the timer, means to wait for.
+		sim.bells_missed++;
 }
 
 // What is due for one peer.

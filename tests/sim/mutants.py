@@ -16,6 +16,128 @@ import tempfile
 
 # name: (file, line as it stands, what it becomes, seeds to try)
 MUTANTS = {
+    # ---- fences
+    "no-fence-publish": ("transfer.c",
+        "\t// The record must be visible before we look: pairs with the fence in mark_asleep.\n"
+        "\tregion_fence();\n", "", 20000),
+    "no-fence-sleep": ("wait.c",
+        "\t// channel_published.\n\tregion_fence();\n", "", 20000),
+    "no-fence-settle": ("transfer.c",
+        "\t// What we released must be visible before we look: pairs with the fence in "
+        "mark_asleep.\n\tregion_fence();\n", "", 60000),
+    "no-fence-wake": ("presence.c",
+        "\tregion_fence();\n\tasleep =", "\tasleep =", 60000),
+    "no-fence-land": ("land.c", "\tregion_fence();\n\tcontext_relax(region->context);\n", "",
+        20000),
+    "no-fence-name": ("endpoint.c",
+        "\tregion_fence();\n\tcontext_relax(region->context);\n", "", 60000),
+    # ---- sleeping and waking
+    "sleep-without-mark": ("wait.c",
+        "\t\t\tregion_store32(&region->slot->asleep, region->asleep);\n", "",
+        20000),
+    "sleep-without-look": ("wait.c",
+        "\tif (ready(arg)) {\n\t\tops->cancel",
+        "\tif (0) {\n\t\tops->cancel", 20000),
+    "asleep-same-value": ("wait.c", "\t\t\tregion->asleep++;\n",
+        "\t\t\tregion->asleep--;\n", 20000),
+    "settle-forgotten": ("wait.c",
+        "\t\t\t\tchannel_settle(region->channel[i]);",
+        "\t\t\t\t(void)0;", 60000),
+    "want-forgotten": ("transfer.c",
+        "\tregion_store32(&channel->mine->want, 1);\n", "", 60000),
+    # ---- the ring
+    "next-header-not-cleared": ("ring.h",
+        "\tif (__builtin_expect(ring_header_valid(region_load64(next), tail), 0))",
+        "\tif (0)", 60000),
+    "first-header-first": ("ring.h",
+        "\tif (tx->newest == tx->published)\n\t\ttx->first = header;\n\telse\n",
+        "\tif (tx->newest == tx->published)\n\t\ttx->first = header;\n"
+        "\tif (1)\n", 20000),
+    "room-not-rounded": ("ring.h",
+        "\tuint32_t end = (tx->tail + ring_record(len) + RING_LINE - 1) & ~(RING_LINE - 1);",
+        "\tuint32_t end = tx->tail + ring_record(len);", 20000),
+    "room-one-too-many": ("ring.h", "\treturn end - tx->released <= tx->mask + 1;",
+        "\treturn end - tx->released <= tx->mask + 1 + RING_LINE;", 20000),
+    "position-not-in-header": ("ring.h",
+        "\treturn (uint32_t)(word >> 40) == ((position >> 4) & 0xffffff) && (word >> 32 & 0xf);",
+        "\treturn (void)position, (word >> 32 & 0xf);", 20000),
+    "released-before-read": ("transfer.c",
+        "\tif (len > size)\n\t\treturn -EMSGSIZE;\n\tregion_copy_out(",
+        "\tif (len > size)\n\t\treturn -EMSGSIZE;\n"
+        "\tregion_store_release32(&channel->mine->released, ring_after(channel->rx.head, "
+        "header));\n\tregion_copy_out(", 20000),
+    "released-not-checked": ("ring.h",
+        "\tif (seen - tx->released > tx->published - tx->released || seen % RING_ALIGN)\n"
+        "\t\treturn false;\n", "", 60000),
+    "length-not-checked": ("ring.h",
+        "\treturn ring_header_length(header) <= ring_limit(rx->mask + 1) &&\n"
+        "\t       ring_after(rx->head, header) - rx->released <= rx->mask + 1;",
+        "\treturn rx->mask && header;", 60000),
+    "run-not-checked": ("transfer.c",
+        "\tif (!count || bytes > length || ring_run_offset(bytes) + bytes != length) {",
+        "\tif (0) {", 60000),
+    "ring-not-checked": ("channel.c",
+        "\t\t!land_belongs(region, channel->peer_slot, offset, ring_footprint(size)))",
+        "\t\t0)", 60000),
+    # ---- presence
+    "hearts-not-watched": ("presence.c",
+        "\t\tif (view->still_ns >= region->geo.death_ns) {", "\t\tif (0) {",
+        20000),
+    "hearts-too-strict": ("presence.c",
+        "\t\tview->still_ns += elapsed;", "\t\tview->still_ns += 16 * elapsed;",
+        20000),
+    "epoch-not-raised": ("presence.c", "\tepoch = epoch + 1 ? epoch + 1 : 1;",
+        "\tepoch = epoch ? epoch : 1;", 20000),
+    "claim-not-compared": ("presence.c",
+        "\tif (!region_cas64(&slot->claim, claim, life))\n\t\treturn false;",
+        "\tregion_store64(&slot->claim, life);", 20000),
+    "clears-a-successor": ("presence.c",
+        "\t\tif (region_load64(&slot->claim) != region->life)\n"
+        "\t\t\treturn false;\n\t\tregion_store64(word, 0);",
+        "\t\tregion_store64(word, 0);", 60000),
+    "slot-not-cleared": ("presence.c", "\t\tregion_store64(word, 0);", "", 20000),
+    "slot-reused-too-soon": ("presence.c",
+        "\treturn !claim || !land_referred(region, index, CLAIM_WITH(claim, CLAIM_HELD));",
+        "\treturn region != NULL || index;", 60000),
+    "eviction-not-noticed": ("transfer.c",
+        "\tif (!channel_slot_ours(channel)) {\n\t\tpresence_check_self(channel->region);\n"
+        "\t\treturn channel->error;\n\t}\n\tchannel_count_received",
+        "\tchannel_count_received", 60000),
+    # ---- land, names, channels
+    "land-not-judged": ("land.c",
+        "\twhile ((verdict = judge(region, index, *first, n)) == VERDICT_WAIT) {",
+        "\twhile ((verdict = VERDICT_OURS) == VERDICT_WAIT) {", 20000),
+    "land-both-win": ("land.c",
+        "\t\tverdict = DEED_STATE(all[i].deed) == DEED_TENTATIVE && all[i].slot > "
+        "region->index ?\n\t\t\tVERDICT_WAIT : VERDICT_LOST;",
+        "\t\tverdict = DEED_STATE(all[i].deed) == DEED_TENTATIVE ?\n"
+        "\t\t\tVERDICT_OURS : VERDICT_LOST;", 20000),
+    "land-of-the-dead": ("land.c",
+        "\t       land_referred(region, slot, CLAIM_WITH(claim, CLAIM_HELD));",
+        "\t       0;", 20000),
+    "land-not-returned": ("land.c",
+        "\t\tregion_store_release64(slot_deed(region, region->index, index), "
+        "DEED_NONE);", "\t\treturn;", 20000),
+    "name-both-win": ("endpoint.c",
+        "\t\t\tif (state == ENDPOINT_TENTATIVE)\n\t\t\t\tresult = -EAGAIN;\n",
+        "", 60000),
+    "linger-not": ("channel.c",
+        "\tchannel->lingering = true;\n\tpresence_wake(region, channel->peer_slot, false);"
+        "\n\tlinger_check(channel);", "\tchannel_destroy(channel);", 20000),
+    "linger-for-ever": ("channel.c",
+        "\tif (channel->lingering) {\n\t\tif (!channel->region->error)\n"
+        "\t\t\tlinger_check(channel);\n\t\treturn;",
+        "\tif (channel->lingering) {\n\t\treturn;", 20000),
+    "end-before-drained": ("transfer.c",
+        "\treturn channel->peer_ended && !ring_poll(&channel->rx) ? -EPIPE : -EAGAIN;",
+        "\treturn channel->peer_ended ? -EPIPE : -EAGAIN;", 20000),
+    "generation-ignored": ("channel.c",
+        "\tif (STATUS_GENERATION(status) != channel->their_generation ||\n"
+        "\t\tSTATUS_STATE(status) == CHANNEL_FREE) {", "\tif (0) {", 60000),
+    "answers-the-dead": ("open.c", "\t\tpresence_scan(region);\n\t\treturn -EAGAIN;",
+        "\t\treturn -EAGAIN;", 100000),
+    "buffer-freed-early": ("buffer.c", "\tif (buffer->held || buffer->busy)\n",
+        "\tif (buffer->held)\n", 20000),
 }
 
 FLAGS = ["-std=gnu11", "-O1", "-w", '-DMSG_INTERPOSE="tests/sim/access.h"']

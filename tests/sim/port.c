@@ -58,7 +58,7 @@ static enum msg_sleep_result port_sleep_until(void *arg, uint64_t deadline,
 		p->woken = false;
 		sim_sleep();
 		// One that came too early isn't the deadline's work.
-		notified = p->woken || sim.now < deadline;
+		notified = p->woken || p->bell || sim.now < deadline;
 		sim_trace("wakes%s", notified ? "" : " by the timer");
 	}
 	p->bell = p->prepared = false;

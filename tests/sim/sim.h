@@ -105,13 +105,14 @@ struct sim {
 	int64_t fuel;            /* steps before the scheduler is asked */
 	int64_t granted;
 	uint64_t steps;
-	unsigned kills_done, stalls_done, bells_rung, bells_dropped;
+	unsigned kills_done, stalls_done, bells_rung, bells_dropped, bells_missed;
 	struct sim_peer *running;
 	struct sim_peer peer[SIM_PEERS];
 	uint32_t max_epoch[SIM_PEERS + 4]; /* by slot */
 	struct { uint64_t at, life; uint32_t slot; } death[16];
 	unsigned deaths;
-	/* A formatter stood still for long: it may wipe one claim of anybody's (msg/format.c). */
+	/* A peer that stood still for long wrote one word into its successor's slot, or may, as a
+	 * formatter, wipe one claim of anybody's (msg/format.c). */
 	bool spoiled;
 	bool trace;
 };
@@ -168,6 +169,7 @@ struct sim_end {
 	unsigned target;           /* messages that it means to send */
 	unsigned attempted, accepted; /* sent; attempted: a call is under way */
 	unsigned delivered, released;
+	unsigned taking;           /* at most so many more by a call that is under way */
 	bool over;                 /* closed, left or died: no more comes of it */
 	bool cut;                  /* ... and it was evicted, or let go before it had read all */
 	unsigned number;
