@@ -98,7 +98,7 @@ void floor_pair_barrier(struct floor_pair *pair);
 void floor_pair_ring(struct floor_pair *pair);
 
 /* stats.c */
-uint64_t floor_median(size_t count);
+uint64_t floor_undisturbed(size_t count);
 void floor_report(const char *name, const char *unit, uint64_t *samples, size_t count,
 		  uint64_t round_trips);
 void floor_report_value(const char *name, const char *metric, const char *unit, uint64_t bytes,

@@ -95,7 +95,7 @@ static void run(struct floor_pair *pair)
 		if (pair->rank) /* thousandths of a million per second */
 			floor_report_value(layouts[i].name, "rate", "M/s", 8 * WORDS,
 					   floor_muldiv(messages, 1000000000,
-							floor_ticks_to_ps(floor_median(SAMPLES),
+							floor_ticks_to_ps(floor_undisturbed(SAMPLES),
 									  1)));
 		floor_pair_barrier(pair);
 	}

@@ -37,11 +37,14 @@ static void sort(uint64_t *a, size_t count)
 	}
 }
 
-/* The median of the first count of floor_samples, which it sorts. */
-uint64_t floor_median(size_t count)
+/*
+ * The least of the first count of floor_samples but for the lowest tenth; sorts them. A neighbour on
+ * either processor stops both guests, so the middle says more of the neighbour than of the ring.
+ */
+uint64_t floor_undisturbed(size_t count)
 {
 	sort(floor_samples, count);
-	return floor_samples[count / 2];
+	return floor_samples[count / 10];
 }
 
 /*

@@ -114,7 +114,9 @@ static void one_way(struct app *app, size_t bytes, const char *name,
 	}
 	if (!app->leads)
 		return;
-	ns = app_median(value, ONE_WAY_SAMPLES);
+	/* As in the floor's ring: what the channel does while no neighbour stops one of the guests. */
+	app_median(value, ONE_WAY_SAMPLES);
+	ns = value[ONE_WAY_SAMPLES / 10];
 	app_print(name, bytes, "rate", "M/s", 1e3 / ns, 0, 0, ONE_WAY_SAMPLES);
 	app_print(name, bytes, "throughput", "GB/s", (double)bytes / ns, 0, 0, ONE_WAY_SAMPLES);
 }
