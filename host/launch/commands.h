@@ -8,5 +8,8 @@
 int command_run(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_image(int argc, char **argv);
+int command_plug(int argc, char **argv);
+int command_unplug(int argc, char **argv);
+int command_migrate(int argc, char **argv);
 
 #endif

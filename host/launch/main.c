@@ -20,6 +20,12 @@ static const struct command {
 		"boot guests that share memory; see run --help"},
 	{"image", command_image, "image APP -o FILE [options] [-- ARG...]",
 		"write an .elf, .efi, .img or .iso that boots APP; see image --help"},
+	{"plug", command_plug, "plug DIR/GUEST REGION [--vectors N]",
+		"plug a region into a running guest of run --dir DIR"},
+	{"unplug", command_unplug, "unplug DIR/GUEST [DEVICE] [--timeout S]",
+		"let a running guest give a device back"},
+	{"migrate", command_migrate, "migrate DIR/GUEST TO/GUEST [--stay]",
+		"move a running guest to one that waits: run --incoming"},
 	{"list", command_list, "list", "the apps and topologies that can be run"},
 	{"help", command_help, "help", "this text"},
 };

@@ -30,6 +30,9 @@ struct run_options {
 	bool plain;
 	bool dry_run;
 	bool keep_going;
+	bool hotplug;			/* regions behind ports of their own, to come and go */
+	bool master;			/* regions travel with a migration */
+	bool incoming;			/* guests wait for a migration */
 	bool hugepages;
 	uint64_t huge_page;		/* bytes; 0 with hugepages: the system's default */
 	bool gdb;

@@ -458,7 +458,9 @@ void plan_guest_command(const struct plan *p, size_t guest, struct words *out)
 		.program = p->qemu, .name = g->name, .machine = g->machine, .accel = p->accel,
 		.cpu = p->cpu, .cpus = p->o->cpus, .mem_mib = g->mem_mib, .bios = g->boot.firmware.bios,
 		.flash_code = g->boot.firmware.code, .flash_vars = g->boot.firmware.vars, .qmp = g->qmp, .gdb = g->gdb,
-		.regions = regions, .n_regions = g->n_on, .extra = &p->o->qemu_args,
+		.regions = regions, .n_regions = g->n_on,
+		.ports = p->o->hotplug && strncmp(g->machine, "pc", 2) != 0,
+		.master = p->o->master, .incoming = p->o->incoming, .extra = &p->o->qemu_args,
 	};
 
 	for (unsigned int i = 0; i < g->n_on; i++) {

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Of prefetchable memory behind an empty port: SeaBIOS. */
+#define PORT_ROOM (2ull << 20)
+
 static void option(struct words *out, const char *name, const char *value)
 {
 	if (!value)
@@ -42,18 +45,42 @@ static void add_socket(struct words *out, const char *id, const char *path, cons
 	text_free(&t);
 }
 
-static void add_region(struct words *out, const struct qemu_region *r, size_t index)
+/*
+ * A port for hotplug by PCI Express's own means, which a guest can serve without an interpreter for
+ * ACPI's language. Firmware leaves an empty port 2 MiB: a larger region needs its room said.
+ */
+static void add_port(struct words *out, const struct qemu_region *r, size_t index)
 {
+	words_add(out, "-device");
+	if (r->size <= PORT_ROOM)
+		words_addf(out, "pcie-root-port,id=port%zu,slot=%zu,chassis=%zu", index, index + 1, index + 1);
+	else
+		words_addf(out, "pcie-root-port,id=port%zu,slot=%zu,chassis=%zu,pref64-reserve=%llu", index,
+			   index + 1, index + 1, (unsigned long long)r->size);
+}
+
+static void add_region(struct words *out, const struct qemu_config *c, size_t index)
+{
+	const struct qemu_region *r = &c->regions[index];
+	char id[32], tail[64] = "";
 	struct text t = { 0 };
-	char id[32];
 
 	/* Each part has an id, so that QMP can take the device out and put it back. */
 	snprintf(id, sizeof(id), "iv%zu", index);
+	if (c->ports) {
+		add_port(out, r, index);
+		snprintf(tail, sizeof(tail), ",bus=port%zu", index);
+	}
+	if (c->incoming && !c->master)
+		return;
+	/* auto is on for id 0 alone, as QEMU wants it, and for plain. */
+	if (c->master)
+		strcat(tail, ",master=auto");
 	if (!r->plain) {
 		add_socket(out, id, r->path, "");
 		words_add(out, "-device");
-		words_addf(out, "ivshmem-doorbell,id=shm%zu,chardev=%s,vectors=%u", index, id,
-			   r->vectors);
+		words_addf(out, "ivshmem-doorbell,id=shm%zu,chardev=%s,vectors=%u%s", index, id,
+			   r->vectors, tail);
 		return;
 	}
 	text_addf(&t, "memory-backend-file,id=%s,share=on,mem-path=", id);
@@ -62,7 +89,7 @@ static void add_region(struct words *out, const struct qemu_region *r, size_t in
 	option(out, "-object", t.s);
 	text_free(&t);
 	words_add(out, "-device");
-	words_addf(out, "ivshmem-plain,id=shm%zu,memdev=%s", index, id);
+	words_addf(out, "ivshmem-plain,id=shm%zu,memdev=%s%s", index, id, tail);
 }
 
 /*
@@ -127,8 +154,12 @@ void qemu_command(const struct qemu_config *c, struct words *out)
 		add_socket(out, "qmp", c->qmp, ",server=on,wait=off");
 		option(out, "-mon", "chardev=qmp,mode=control");
 	}
+	if (c->ports && strncmp(c->machine, "q35", 3) == 0)
+		option(out, "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off");
 	for (size_t i = 0; i < c->n_regions; i++)
-		add_region(out, &c->regions[i], i);
+		add_region(out, c, i);
+	if (c->incoming)
+		option(out, "-incoming", "defer");
 	if (c->gdb) {
 		struct text t = { 0 };
 

@@ -15,7 +15,7 @@
 struct qemu_region {
 	bool plain;		/* ivshmem-plain: no interrupts, no server */
 	const char *path;	/* the server's socket, or the backing file of a plain region */
-	uint64_t size;		/* bytes; plain only (the server decides otherwise) */
+	uint64_t size;		/* bytes */
 	unsigned int vectors;	/* doorbell only */
 };
 
@@ -37,6 +37,9 @@ struct qemu_config {
 	const char *gdb;	/* socket on which QEMU waits, stopped, for gdb */
 	const struct qemu_region *regions;
 	size_t n_regions;
+	bool ports;		/* a root port for each region, with hotplug that needs no ACPI */
+	bool master;		/* regions travel with a migration */
+	bool incoming;		/* wait for a migration, without devices whose region doesn't travel */
 	const struct words *extra;	/* verbatim, last */
 };
 

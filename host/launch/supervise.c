@@ -274,6 +274,18 @@ static void server_ended(struct run *r, struct part *part)
 	fail_run(r, EXIT_SERVER, r->guests_started);
 }
 
+/* Whether `isthmus migrate` has led this guest away and left word. */
+static bool has_moved(struct run *r, const struct part *part)
+{
+	char *mark = text_format("%s/%s.moved", r->guardian.dir, part->name);
+	bool moved = access(mark, F_OK) == 0;
+
+	free(mark);
+	if (moved)
+		screen_say(&r->screen, "%s has moved away", part->name);
+	return moved;
+}
+
 static void reap_parts(struct run *r, uint64_t now)
 {
 	for (size_t i = 0; i < r->n_parts; i++) {
@@ -293,6 +305,8 @@ static void reap_parts(struct run *r, uint64_t now)
 			continue;
 		}
 		part->outcome = outcome_from_wait(part->child.end_code, part->child.end_status);
+		if (part->outcome.kind == OUTCOME_NO_STATUS && has_moved(r, part))
+			part->outcome = (struct outcome){ OUTCOME_SUCCESS, 0 };
 		/* It may have ended by itself just before our signal came: then that counts. */
 		if (part->ended_by_us && part->outcome.kind == OUTCOME_QEMU_SIGNAL &&
 		    part->outcome.value == SIGKILL)

@@ -49,6 +49,10 @@ static void reads_everything(void **state)
 	run_options_free(&o);
 	words_free(&argv);
 
+	assert_true(parse("x --hotplug --master --incoming", &o, &argv, &error));
+	assert_true(o.hotplug && o.master && o.incoming);
+	run_options_free(&o);
+	words_free(&argv);
 	assert_true(parse("x --hugepages", &o, &argv, &error));
 	assert_true(o.hugepages && !o.huge_page && !o.gdb_guest);
 	run_options_free(&o);

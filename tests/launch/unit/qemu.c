@@ -85,6 +85,45 @@ static void mixed_regions_and_awkward_paths(void **state)
 		  "-device ivshmem-plain,id=shm2,memdev=iv2");
 }
 
+static void ports_for_hotplug(void **state)
+{
+	const struct qemu_region r[] = {
+		{.plain = true, .path = "/m", .size = 2u << 20},
+		{.path = "/s", .size = 64u << 20, .vectors = 4},
+	};
+	struct qemu_config c = {.program = "q",
+		.machine = "q35",
+		.mem_mib = 64,
+		.kernel = "x",
+		.regions = r,
+		.n_regions = 2,
+		.ports = true,
+		.master = true,
+		.incoming = true};
+
+	(void)state;
+	check(&c, "q -nodefaults -no-user-config -display none -no-reboot -machine q35 "
+		  "-smp 1,maxcpus=2 -m 64 -kernel x -serial stdio "
+		  "-device isa-debug-exit,iobase=0xf4,iosize=4 "
+		  "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off "
+		  "-device pcie-root-port,id=port0,slot=1,chassis=1 "
+		  "-object memory-backend-file,id=iv0,share=on,mem-path=/m,size=2097152 "
+		  "-device ivshmem-plain,id=shm0,memdev=iv0,bus=port0,master=auto "
+		  "-device pcie-root-port,id=port1,slot=2,chassis=2,pref64-reserve=67108864 "
+		  "-chardev socket,path=/s,id=iv1 "
+		  "-device ivshmem-doorbell,id=shm1,chardev=iv1,vectors=4,bus=port1,master=auto "
+		  "-incoming defer");
+	/* What doesn't travel isn't there while QEMU waits: it would be in the way. */
+	c.master = false;
+	check(&c, "q -nodefaults -no-user-config -display none -no-reboot -machine q35 "
+		  "-smp 1,maxcpus=2 -m 64 -kernel x -serial stdio "
+		  "-device isa-debug-exit,iobase=0xf4,iosize=4 "
+		  "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off "
+		  "-device pcie-root-port,id=port0,slot=1,chassis=1 "
+		  "-device pcie-root-port,id=port1,slot=2,chassis=2,pref64-reserve=67108864 "
+		  "-incoming defer");
+}
+
 static void every_option(void **state)
 {
 	struct words extra = {0};
@@ -156,6 +195,7 @@ int main(void)
 		cmocka_unit_test(smallest),
 		cmocka_unit_test(doorbell),
 		cmocka_unit_test(mixed_regions_and_awkward_paths),
+		cmocka_unit_test(ports_for_hotplug),
 		cmocka_unit_test(every_option),
 		cmocka_unit_test(what_firmware_boots_from),
 		cmocka_unit_test(a_whole_machine_value_is_left_alone),

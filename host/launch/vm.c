@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "host/launch/vm.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PERIPHERAL "/machine/peripheral"
+#define NS_PER_S   1000000000ull
+
+bool vm_open(struct vm *vm, const char *word, struct text *error)
+{
+	const char *tail = ".qmp", *slash = strrchr(word, '/');
+	const char *name = slash ? slash + 1 : word;
+	size_t n = strlen(word);
+	struct stat st;
+
+	*vm = (struct vm){ .qmp = QMP_NONE };
+	/* A socket of any name, or GUEST for GUEST.qmp. */
+	if ((stat(word, &st) == 0 && S_ISSOCK(st.st_mode)) || (n > 4 && strcmp(word + n - 4, tail) == 0))
+		tail = "";
+	vm->socket = text_format("%s%s", word, tail);
+	vm->dir = !slash ? text_copy(".") : slash == word ? text_copy("/") : strndup(word, (size_t)(slash - word));
+	n = strlen(name);
+	vm->name = n > 4 && strcmp(name + n - 4, ".qmp") == 0 ? strndup(name, n - 4) : text_copy(name);
+	return qmp_open(&vm->qmp, vm->socket, vm->name, error);
+}
+
+void vm_close(struct vm *vm)
+{
+	qmp_close(&vm->qmp);
+	free(vm->socket);
+	free(vm->dir);
+	free(vm->name);
+}
+
+void vm_device_free(struct vm_device *d)
+{
+	free(d->id);
+	free(d->bus);
+	free(d->backend);
+	free(d->path);
+	*d = (struct vm_device){ 0 };
+}
+
+static json_t *list(struct vm *vm, const char *path, struct text *error)
+{
+	return qmp_do(&vm->qmp, "qom-list", json_pack("{s:s}", "path", path), error);
+}
+
+/* "child<ivshmem-plain>" and the like. */
+static bool is_child(json_t *entry, const char *type)
+{
+	const char *is = json_string_value(json_object_get(entry, "type"));
+	size_t n = strlen(type);
+
+	return is && strncmp(is, "child<", 6) == 0 && strncmp(is + 6, type, n) == 0 && is[6 + n] == '>';
+}
+
+/* The part behind the last slash of a link or bus path, owned. */
+static char *last_part(char *path)
+{
+	char *slash = path ? strrchr(path, '/') : NULL, *result = path ? text_copy(slash ? slash + 1 : path) : NULL;
+
+	free(path);
+	return result;
+}
+
+/* The socket of a chardev: query-chardev says "unix:PATH", perhaps with more around it. */
+static char *chardev_path(struct vm *vm, const char *id, struct text *error)
+{
+	json_t *all = qmp_do(&vm->qmp, "query-chardev", NULL, error), *one;
+	char *result = NULL;
+	size_t i;
+
+	json_array_foreach(all, i, one) {
+		const char *label = json_string_value(json_object_get(one, "label"));
+		const char *file = json_string_value(json_object_get(one, "filename"));
+		const char *path = label && file && strcmp(label, id) == 0 ? strstr(file, "unix:") : NULL;
+		const char *end = path ? strrchr(path, ',') : NULL;
+
+		if (!path)
+			continue;
+		path += strlen("unix:");
+		/* ",server=on" follows what listens, and a path may hold a comma. */
+		result = end && strncmp(end, ",server", 7) == 0 ? strndup(path, (size_t)(end - path)) :
+								  text_copy(path);
+	}
+	json_decref(all);
+	return result;
+}
+
+static bool read_device(struct vm *vm, const char *id, bool plain, struct vm_device *d, struct text *error)
+{
+	char *object = text_format(PERIPHERAL "/%s", id), *value;
+
+	*d = (struct vm_device){ .id = text_copy(id), .plain = plain };
+	value = qmp_property(&vm->qmp, object, "master");
+	d->master = value && strcmp(value, "on") == 0;
+	free(value);
+	d->bus = last_part(qmp_property(&vm->qmp, object, "parent_bus"));
+	/* The root buses; the others are named after their ports. */
+	if (d->bus && (strcmp(d->bus, "pcie.0") == 0 || strcmp(d->bus, "pci.0") == 0)) {
+		free(d->bus);
+		d->bus = NULL;
+	}
+	d->backend = last_part(qmp_property(&vm->qmp, object, plain ? "memdev" : "chardev"));
+	if (d->backend && plain) {
+		char *backend = text_format("/objects/%s", d->backend);
+
+		d->path = qmp_property(&vm->qmp, backend, "mem-path");
+		value = qmp_property(&vm->qmp, backend, "size");
+		d->size = value ? strtoull(value, NULL, 10) : 0;
+		free(value);
+		free(backend);
+	} else if (d->backend) {
+		d->path = chardev_path(vm, d->backend, error);
+		value = qmp_property(&vm->qmp, object, "vectors");
+		d->vectors = value ? (unsigned int)strtoul(value, NULL, 10) : 0;
+		free(value);
+	}
+	free(object);
+	if (d->path)
+		return true;
+	if (!error->n)
+		text_addf(error, "%s: can't tell what is behind device %s", vm->name, id);
+	vm_device_free(d);
+	return false;
+}
+
+int vm_devices(struct vm *vm, struct vm_device devices[VM_DEVICES_MAX], struct text *error)
+{
+	json_t *all = list(vm, PERIPHERAL, error), *one;
+	int n = 0;
+	size_t i;
+
+	if (!all)
+		return -1;
+	json_array_foreach(all, i, one) {
+		bool plain = is_child(one, "ivshmem-plain");
+
+		if ((!plain && !is_child(one, "ivshmem-doorbell")) || n == VM_DEVICES_MAX)
+			continue;
+		if (read_device(vm, json_string_value(json_object_get(one, "name")), plain, &devices[n], error)) {
+			n++;
+			continue;
+		}
+		while (n)
+			vm_device_free(&devices[--n]);
+		json_decref(all);
+		return -1;
+	}
+	json_decref(all);
+	return n;
+}
+
+static bool remove_backend(struct vm *vm, const struct vm_device *d, struct text *error)
+{
+	return qmp_tell(&vm->qmp, d->plain ? "object-del" : "chardev-remove",
+			json_pack("{s:s}", "id", d->backend), error);
+}
+
+bool vm_unplug(struct vm *vm, const struct vm_device *d, unsigned int timeout_s, struct text *error)
+{
+	int gone;
+
+	if (!qmp_tell(&vm->qmp, "device_del", json_pack("{s:s}", "id", d->id), error))
+		return false;
+	gone = qmp_wait(&vm->qmp, "DEVICE_DELETED", "device", d->id, timeout_s * NS_PER_S, error);
+	if (gone == 0)
+		text_addf(error, "%s: the guest didn't let %s go within %u s; it stays plugged in until it does",
+			  vm->name, d->id, timeout_s);
+	/* QEMU aborts or freezes when the same backend is given to another device. */
+	return gone == 1 && remove_backend(vm, d, error);
+}
+
+static bool has_child(struct vm *vm, const char *path, const char *name)
+{
+	struct text error = { 0 };
+	json_t *all = list(vm, path, &error), *one;
+	bool found = false;
+	size_t i;
+
+	json_array_foreach(all, i, one) {
+		const char *is = json_string_value(json_object_get(one, "name"));
+
+		found |= is && strcmp(is, name) == 0;
+	}
+	json_decref(all);
+	text_free(&error);
+	return found;
+}
+
+static bool has_chardev(struct vm *vm, const char *id)
+{
+	struct text error = { 0 };
+	char *path = chardev_path(vm, id, &error);
+	bool found = path || has_child(vm, "/chardevs", id);
+
+	free(path);
+	text_free(&error);
+	return found;
+}
+
+/* "shm0" or the next that is free, with "iv0" behind it. */
+static void choose_ids(struct vm *vm, struct vm_device *d)
+{
+	for (unsigned int i = 0; !d->id; i++) {
+		char *id = text_format("shm%u", i), *backend = text_format("iv%u", i);
+
+		if (!has_child(vm, PERIPHERAL, id) && !has_child(vm, "/objects", backend) &&
+		    !has_chardev(vm, backend)) {
+			d->id = id;
+			free(d->backend);
+			d->backend = backend;
+			continue;
+		}
+		free(id);
+		free(backend);
+	}
+}
+
+static bool port_is_empty(json_t *devices, const char *id)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(devices, i, one) {
+		const char *is = json_string_value(json_object_get(one, "qdev_id"));
+		json_t *behind = json_object_get(json_object_get(one, "pci_bridge"), "devices");
+
+		if (is && strcmp(is, id) == 0)
+			return json_array_size(behind) == 0;
+	}
+	return false;
+}
+
+/* An empty root port, where the machine has PCI Express; its root bus takes nothing while it runs. */
+static bool choose_bus(struct vm *vm, struct vm_device *d, struct text *error)
+{
+	json_t *buses, *all, *devices, *one;
+	char *type;
+	size_t i;
+
+	if (d->bus)
+		return true;
+	type = qmp_property(&vm->qmp, "/machine", "type");
+	if (!type || strncmp(type, "pc-i440fx", 9) == 0 || strncmp(type, "pc-q35", 6) != 0) {
+		free(type);
+		return true;
+	}
+	free(type);
+	buses = qmp_do(&vm->qmp, "query-pci", NULL, error);
+	all = buses ? list(vm, PERIPHERAL, error) : NULL;
+	devices = json_object_get(json_array_get(buses, 0), "devices");
+	json_array_foreach(all, i, one) {
+		const char *name = json_string_value(json_object_get(one, "name"));
+
+		if (!d->bus && is_child(one, "pcie-root-port") && port_is_empty(devices, name))
+			d->bus = text_copy(name);
+	}
+	json_decref(all);
+	json_decref(buses);
+	if (!d->bus && !error->n)
+		text_addf(error, "%s: has no empty port to plug into; `isthmus run --hotplug` gives its guests "
+			  "one for each region", vm->name);
+	return d->bus != NULL;
+}
+
+static json_t *backend_arguments(const struct vm_device *d)
+{
+	if (d->plain)
+		return json_pack("{s:s, s:s, s:s, s:I, s:b}", "qom-type", "memory-backend-file", "id", d->backend,
+				 "mem-path", d->path, "size", (json_int_t)d->size, "share", 1);
+	return json_pack("{s:s, s:{s:s, s:{s:{s:s, s:{s:s}}, s:b}}}", "id", d->backend, "backend", "type", "socket",
+			 "data", "addr", "type", "unix", "data", "path", d->path, "server", 0);
+}
+
+bool vm_plug(struct vm *vm, struct vm_device *d, struct text *error)
+{
+	struct text ignored = { 0 };
+	json_t *device;
+
+	choose_ids(vm, d);
+	if (!choose_bus(vm, d, error) ||
+	    !qmp_tell(&vm->qmp, d->plain ? "object-add" : "chardev-add", backend_arguments(d), error))
+		return false;
+	device = json_pack("{s:s, s:s, s:s}", "driver", d->plain ? "ivshmem-plain" : "ivshmem-doorbell", "id", d->id,
+			   d->plain ? "memdev" : "chardev", d->backend);
+	if (!d->plain)
+		json_object_set_new(device, "vectors", json_integer(d->vectors));
+	if (d->bus)
+		json_object_set_new(device, "bus", json_string(d->bus));
+	if (qmp_tell(&vm->qmp, "device_add", device, error))
+		return true;
+	remove_backend(vm, d, &ignored);
+	text_free(&ignored);
+	return false;
+}
+
+bool vm_find_region(const struct vm *vm, const char *region, struct vm_device *d, struct text *error)
+{
+	char *socket = text_format("%s/%s.sock", vm->dir, region), *file = text_format("%s/%s.mem", vm->dir, region);
+	bool named = !strchr(region, '/');
+	struct stat st;
+
+	d->path = NULL;
+	if (named && stat(socket, &st) == 0)
+		d->path = realpath(socket, NULL);
+	else if (named && stat(file, &st) == 0)
+		d->path = text_copy(file); /* where that is a link, its target has no name */
+	else if (stat(region, &st) == 0)
+		d->path = realpath(region, NULL);
+	else
+		text_addf(error, named ? "%s: no region '%s' in %s, neither %s.sock nor %s.mem" :
+					 "%s: no region '%s'", vm->name, region, vm->dir, region, region);
+	free(socket);
+	free(file);
+	if (!d->path)
+		return false;
+	d->plain = !S_ISSOCK(st.st_mode);
+	d->size = (unsigned long long)st.st_size;
+	if (!d->plain || (d->size && !(d->size & (d->size - 1))))
+		return true;
+	text_addf(error, "%s has %llu bytes, and a region is a power of two", d->path, d->size);
+	return false;
+}
