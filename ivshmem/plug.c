@@ -14,8 +14,8 @@
 #define AWAIT_STEP_NS 20000000ull
 
 /*
- * An index means the same device as long as the guest runs: each place on a bus where a device was has a
- * number. One that comes to a place that had none takes the first number whose device is away.
+ * An index means the same device as long as the guest runs: each place on a bus where a device was
+ * has a number. One that comes to a place that had none takes the first number whose device is away.
  */
 struct seat {
 	uint16_t segment;

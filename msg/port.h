@@ -136,9 +136,9 @@ int msg_join(struct msg_context *context, const struct msg_region_ops *ops,
  * whenever the port notices. They only note the fact; the app hears of it through msg_next_event.
  */
 void msg_region_leaving(struct msg_region *region);     /* unplug was asked for */
-/* After that: until when (by wait_ops.now) the app has for msg_leave; it may change. Once that has passed,
- * the port calls msg_region_depart, which leaves as msg_leave does but keeps the handles valid, and is
- * msg_region_gone as well. */
+/* After that: until when (by wait_ops.now) the app has for msg_leave; it may change. Once that has
+ * passed, the port calls msg_region_depart, which leaves as msg_leave does but keeps the handles
+ * valid, and is msg_region_gone as well. */
 uint64_t msg_region_leave_by(const struct msg_region *region);
 void msg_region_depart(struct msg_region *region);
 void msg_region_gone(struct msg_region *region);        /* from its return on, neither msg nor the

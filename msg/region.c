@@ -84,8 +84,8 @@ int msg_join(struct msg_context *context, const struct msg_region_ops *ops,
 	return 0;
 }
 
-// Tells the others that we leave. They still receive what we sent: our memory stays while their blocks
-// name us.
+// Tells the others that we leave. They still receive what we sent: our memory stays while their
+// blocks name us.
 void region_withdraw(struct msg_region *region)
 {
 	bool firm = presence_check_self(region);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the port tells us of the region's device: that it shall leave, that it is gone, that the server is.
+ * What the port tells us: that the region's device shall leave, that it or the server is gone.
  *
- *   asked to leave   the app hears of it (MSG_EVENT_REGION_LEAVING) and has until leave_by for msg_leave
+ *   asked to leave   the app hears of it (MSG_EVENT_REGION_LEAVING), and has until leave_by to leave
  *   leave_by passed  the port calls msg_region_depart: we leave by ourselves, in an orderly way
  *   gone             every call ends with -ENODEV; the handles stay valid until msg_leave
  */

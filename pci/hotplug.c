@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Slots of PCI Express ports, and what all ways of plugging share. Sources: PCI Express Base Specification
- * 3.0, 6.7 and 7.8; QEMU's hw/pci/pcie.c for what it makes of them.
+ * Slots of PCI Express ports, and what all ways of plugging share. Source: PCI Express Base
+ * Specification 3.0, 6.7 and 7.8.
  *
- *   slot status       known device   slot shows          what happens
- *   button            present        -                   it shall leave: its holder is asked, or it goes
- *   any               present        empty               it left without asking: its holder is told
- *   any               none, or gone  present             something came: taken in by pci_hotplug_settle()
+ *   slot status   known device   slot shows   what happens
+ *   button        present        -            it shall leave: its holder is asked, or it goes
+ *   any           present        empty        it left without asking: its holder is told
+ *   any           none, or gone  present      something came: pci_hotplug_settle() takes it in
  *
  * The look runs in interrupt context and takes nothing off the list of devices.
  */
@@ -51,6 +51,14 @@ static bool same_slot(const struct pci_device *a, const struct pci_device *b)
 	return a->segment == b->segment && a->bus == b->bus && a->slot == b->slot;
 }
 
+/* In the same slot as @any, or behind a bridge that is. */
+static bool leaves_with(const struct pci_device *d, const struct pci_device *any)
+{
+	while (d && !same_slot(d, any))
+		d = d->bridge;
+	return d;
+}
+
 static struct slot *slot_of(const struct pci_device *device)
 {
 	for (unsigned int i = 0; i < slot_count; i++) {
@@ -79,15 +87,24 @@ static void eject(struct pci_device *device)
 					PCI_EXPRESS_CONTROL_POWER_OFF);
 }
 
-/* Lets a slot go whose functions were all asked to leave and are all released. */
+/* The topmost bridge that shall leave together with @device, or itself. */
+static struct pci_device *topmost(struct pci_device *device)
+{
+	while (device->bridge && device->bridge->presence == PCI_LEAVING)
+		device = device->bridge;
+	return device;
+}
+
+/* Lets a slot go whose functions were all asked to leave and are all let go. */
 static void slot_try_eject(struct pci_device *any)
 {
+	any = topmost(any);
 	for (struct pci_device *d = NULL; (d = pci_next(d));) {
-		if (same_slot(d, any) && (d->held || d->presence == PCI_PRESENT))
+		if (leaves_with(d, any) && (d->held || d->presence == PCI_PRESENT))
 			return;
 	}
 	for (struct pci_device *d = NULL; (d = pci_next(d));) {
-		if (same_slot(d, any) && d->presence == PCI_LEAVING) {
+		if (leaves_with(d, any) && d->presence == PCI_LEAVING) {
 			/* What it still would write must not go out any more. */
 			pci_disable(d, PCI_MEMORY | PCI_IO | PCI_BUS_MASTER);
 			d->presence = PCI_GONE;
@@ -101,7 +118,7 @@ static void slot_try_eject(struct pci_device *any)
 static void slot_mark(struct pci_device *any, enum pci_presence presence)
 {
 	for (struct pci_device *d = NULL; (d = pci_next(d));) {
-		if (!same_slot(d, any) || d->presence >= presence)
+		if (!leaves_with(d, any) || d->presence >= presence)
 			continue;
 		d->presence = presence;
 		if (d->held && d->asked)
@@ -148,10 +165,15 @@ static struct pci_device *slot_device(const struct slot *slot)
 
 static void slot_look(struct slot *slot, bool first)
 {
-	uint16_t status = status_take(slot);
-	struct pci_device *device = slot_device(slot);
-	bool present = status & PCI_EXPRESS_STATUS_PRESENT;
+	struct pci_device *device;
+	uint16_t status;
+	bool present;
 
+	if (!slot->port || slot->port->presence == PCI_GONE)
+		return;
+	status = status_take(slot);
+	device = slot_device(slot);
+	present = status & PCI_EXPRESS_STATUS_PRESENT;
 	if (device && !present) {
 		log_warn("pci: %s: left without asking", device->name);
 		slot_mark(device, PCI_GONE);
@@ -277,14 +299,37 @@ bool pci_hotplug_waiting(void)
 	return waiting;
 }
 
+/* A bridge stays on the list until all that was behind it is off. */
+static bool is_needed(const struct pci_device *bridge)
+{
+	for (struct pci_device *d = NULL; (d = pci_next(d));) {
+		if (d->bridge == bridge)
+			return true;
+	}
+	return false;
+}
+
+static void slot_forget(struct pci_device *port)
+{
+	for (unsigned int i = 0; i < slot_count; i++) {
+		if (slots[i].port == port) {
+			pci_msix_disable(port);
+			slots[i].port = NULL;
+		}
+	}
+}
+
 static void forget_gone(void)
 {
 	struct pci_device *next;
 
 	for (struct pci_device *d = pci_next(NULL); d; d = next) {
 		next = pci_next(d);
-		if (d->presence == PCI_GONE && !d->used)
+		if (d->presence == PCI_GONE && !d->used && !is_needed(d)) {
+			slot_forget(d);
 			pci_device_remove(d);
+			next = pci_next(NULL); /* its bridge may go now */
+		}
 	}
 }
 
@@ -318,7 +363,7 @@ unsigned int pci_hotplug_settle(void)
 	flags = irq_save(); /* the look goes through the list, and reading a slot changes it */
 	forget_gone();
 	for (unsigned int i = 0; i < slot_count; i++) {
-		if (slots[i].came)
+		if (slots[i].port && slots[i].came)
 			came += slot_take_in(&slots[i]);
 		waiting |= slots[i].came;
 	}

@@ -3,9 +3,9 @@
  * QEMU's ACPI registers for hotplug, without ACPI's interpreter. Source: QEMU,
  * docs/specs/acpi_pci_hotplug.txt.
  *
- * A bus is chosen by a number that QEMU gave to each bus with hotplug, and that stands in AML alone. On pc
- * number 0 is the root bus. Which port behind q35's root bus has which number can't be known here; so the
- * device is told by its slot, if there is but one that it can be.
+ * A bus is chosen by a number that QEMU gave to each bus with hotplug, and that stands in AML alone.
+ * On pc number 0 is the root bus. Which port behind q35's root bus has which number can't be known
+ * here; so the device is told by its slot, if there is but one that it can be.
  */
 #include "pci/scan.h"
 
@@ -75,7 +75,7 @@ static unsigned int buses(void)
 	return count < BUSES_MAX ? count : BUSES_MAX;
 }
 
-/* The device in that slot of that bus: NULL for none, or, with *@several, for more than one it may be. */
+/* The device in that slot of that bus; NULL for none, or for more than one it may be (*@several). */
 static struct pci_device *find(unsigned int bus, unsigned int slot, bool *several)
 {
 	struct pci_device *found = NULL;
@@ -103,8 +103,8 @@ static void slot_leaves(unsigned int bus, unsigned int slot)
 
 	if (several && !said) {
 		said = true;
-		log_error("pci: QEMU wants one of several devices back, and only ACPI's AML says which: "
-			  "nothing is let go; start QEMU with -global "
+		log_error("pci: QEMU wants one of several devices back, and only ACPI's AML says "
+			  "which: nothing is let go; start QEMU with -global "
 			  "%s.acpi-pci-hotplug-with-bridge-support=off",
 			  root_is_bus_0 ? "PIIX4_PM" : "ICH9-LPC");
 	}
@@ -160,7 +160,7 @@ static unsigned int bridges_take_in(void)
 	unsigned int count = 0;
 	bool busy = false;
 
-	/* What is added stands behind its bridge in the list, and is gone through as well: no harm. */
+	/* What is added stands behind its bridge in the list and is gone through, too: no harm. */
 	for (struct pci_device *d = NULL; (d = pci_next(d));) {
 		for (unsigned int slot = 0; d->secondary && slot < SLOTS; slot++) {
 			if (occupied(d->segment, d->secondary, slot))

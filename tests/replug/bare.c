@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The bare device, unplugged and plugged again: bare ROUNDS [held].
+ * The bare device, unplugged and plugged again: bare ROUNDS [held|stubborn].
  *
- * Each round rings its own doorbell while it is there, then waits for the unplug: without interest the wait
- * ends with -ENODEV; "held" keeps the device for a while and closes it itself.
+ * Each round rings its own doorbell while it is there, then waits for the unplug: without interest
+ * the wait ends with -ENODEV; "held" keeps the device for a while and closes it itself,
+ * "stubborn" doesn't.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -66,7 +67,19 @@ static void let_go(struct ivshmem *device, volatile uint64_t *word)
 	CHECK(!ivshmem_is_gone(device));
 }
 
-static void round_trip(bool held)
+/* An app that asked to be told and never lets go: the device is taken off in time. */
+static void be_stubborn(struct ivshmem *device)
+{
+	uint64_t start = clock_now_ns(), end = start + 60 * S;
+
+	while (!ivshmem_is_gone(device) && clock_now_ns() < end)
+		clock_sleep_until(clock_now_ns() + 50 * MS);
+	CHECK(ivshmem_is_gone(device));
+	CHECK(clock_now_ns() - start >= IVSHMEM_UNPLUG_GRACE_NS / 2);
+	CHECK(asked == 2);
+}
+
+static void round_trip(const char *way)
 {
 	struct ivshmem *device = NULL;
 	volatile uint64_t *word;
@@ -76,15 +89,17 @@ static void round_trip(bool held)
 	word = (volatile uint64_t *)ivshmem_region(device);
 	word += ivshmem_size(device) / 8 - 1;
 	asked = 0;
-	if (held)
+	if (*way)
 		ivshmem_on_unplug(device, on_asked, NULL);
 	ring_self(device);
 	*word = 0x1122334455667788;
 	CHECK(*word == 0x1122334455667788);
 	printf("ready\n");
 	wait_unplug(device);
-	if (held)
+	if (!strcmp(way, "held"))
 		let_go(device, word);
+	else if (*way)
+		be_stubborn(device);
 	else
 		CHECK(ivshmem_is_gone(device));
 	ivshmem_close(device);
@@ -98,8 +113,9 @@ int main(int argc, char **argv)
 	int rounds = argc > 1 ? atoi(argv[1]) : 1;
 
 	for (int i = 0; i < rounds; i++)
-		round_trip(argc > 2 && !strcmp(argv[2], "held"));
-	/* The driver plugs it in for the last time once QEMU has tidied up. */
+		round_trip(argc > 2 ? argv[2] : "");
 	CHECK(!ivshmem_await(0, clock_now_ns() + 60 * S));
+	/* QEMU must not end before it has answered its monitor. */
+	CHECK(getchar() == 'q');
 	return check_end();
 }

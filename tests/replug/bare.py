@@ -4,16 +4,17 @@ import plugs
 import vms
 
 
-def cycles(scene, kind, server=False, held=False, rounds=3, **options):
+def cycles(scene, kind, server=False, way="", rounds=3, **options):
     where = ({"server": scene.server("1M", 2, "--sticky-ids")} if server else
              {"path": scene.region(1 << 20)})
-    vm = plugs.Replug(scene, "replug_bare", f"{rounds}{' held' if held else ''}", kind,
+    vm = plugs.Replug(scene, "replug_bare", f"{rounds} {way}", kind,
                       **where, **options)
     for n in range(rounds):
         vm.lines("ready", n + 1)
         vm.unplug()
         vm.lines("closed", n + 1)
         vm.plug()
+    vm.guest.send("q")
     vm.guest.end(expect=("^PASS",))
 
 
@@ -22,7 +23,7 @@ def test_native(scene):
 
 
 def test_native_held(scene):
-    cycles(scene, "native", server=True, held=True)
+    cycles(scene, "native", server=True, way="held")
 
 
 def test_native_plain(scene):
@@ -34,7 +35,7 @@ def test_acpi(scene):
 
 
 def test_acpi_plain_held(scene):
-    cycles(scene, "acpi", held=True)
+    cycles(scene, "acpi", way="held")
 
 
 def test_pc(scene):
@@ -42,7 +43,75 @@ def test_pc(scene):
 
 
 def test_pc_plain_held(scene):
-    cycles(scene, "pc", held=True)
+    cycles(scene, "pc", way="held")
+
+
+def test_native_stubborn(scene):
+    cycles(scene, "native", server=True, way="stubborn", rounds=1)
+
+
+def test_pc_stubborn(scene):
+    cycles(scene, "pc", way="stubborn", rounds=1)
+
+
+def test_native_several(scene):
+    """The second of two leaves and comes back, and each keeps its index."""
+    vm = plugs.Replug(scene, "replug_several", "native", "native",
+                      path=scene.region(1 << 20), count=2)
+    second = vm.second(scene.region(1 << 20))
+    vm.lines("first alone", 1)
+    second.plug()
+    vm.lines("both", 1)
+    vm.unplug()
+    vm.lines("second alone", 1)
+    vm.plug()
+    vm.lines("both again", 1)
+    vm.guest.send("q")
+    vm.guest.end(expect=("^PASS",))
+
+
+def test_acpi_several(scene):
+    """Which of two is meant can't be known: the option is named, and none is let go."""
+    vm = plugs.Replug(scene, "replug_several", "acpi", "acpi", path=scene.region(1 << 20), count=2)
+    second = vm.second(scene.region(1 << 20))
+    vm.lines("first alone", 1)
+    second.plug()
+    vm.lines("both", 1)
+    vm.ask()
+    vm.guest.wait_output("error pci: .*ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
+    vm.guest.send("q")
+    vm.guest.end(expect=("^PASS",))
+
+
+def test_native_window(scene):
+    """A region larger than its port's window is refused, and the option that makes room is named."""
+    vm = plugs.Replug(scene, "replug_bare", "1", "native", path=scene.region(1 << 20))
+    vm.lines("ready", 1)
+    vm.unplug()
+    vm.lines("closed", 1)
+    vm.path = scene.region(64 << 20)
+    vm.plug()
+    vm.guest.wait_output(r"BAR 2 \(65536 KiB\) finds no room .*pref64-reserve")
+    vm.guest.send("q")
+    vm.guest.end(expect=("^PASS",))
+
+
+def test_native_window_reserved(scene):
+    """With room reserved, a larger region than the one before fits."""
+    vm = plugs.Replug(scene, "replug_bare", "2", "native", path=scene.region(1 << 20),
+                      port_options=",pref64-reserve=256M")
+    vm.lines("ready", 1)
+    vm.unplug()
+    vm.lines("closed", 1)
+    vm.path = scene.region(64 << 20)
+    vm.plug()
+    vm.lines("ready", 2)
+    vm.guest.wait_output("region 64 MiB")
+    vm.unplug()
+    vm.lines("closed", 2)
+    vm.plug()
+    vm.guest.send("q")
+    vm.guest.end(expect=("^PASS",))
 
 
 if __name__ == "__main__":

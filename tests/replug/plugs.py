@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """VMs with a monitor, whose device is taken away and given back.
 
-QEMU 7.2 wants it in this order: device_del, DEVICE_DELETED, then chardev-remove or object-del, and a fresh
-chardev or object before device_add; and no server that sends a disconnect message."""
+QEMU 7.2 wants it in this order: device_del, DEVICE_DELETED, then chardev-remove or object-del, and
+a fresh chardev or object before device_add; and no server that sends a disconnect message."""
+import copy
 import json
 import os
 import socket
@@ -80,7 +81,7 @@ class Replug:
     def __init__(self, scene, image, append, kind, server=None, path=None, vectors=2, count=1,
                  port_options="", plugged=True, **options):
         self.scene, self.server, self.path, self.vectors = scene, server, path, vectors
-        self.generation = 0
+        self.name, self.generation = "", 0
         machine, self.bus, extra = "q35", "port0", []
         if kind == "pc":
             machine, self.bus = "pc", "pci.0"
@@ -93,9 +94,9 @@ class Replug:
         extra += ["-qmp", f"unix:{monitor},server=on,wait=off"]
         if plugged:
             if server:
-                extra += ["-chardev", f"socket,path={server.path},id=back0"]
+                extra += ["-chardev", f"socket,path={server.path},id={self.back()}"]
             else:
-                extra += ["-object", "memory-backend-file,id=back0,share=on,"
+                extra += ["-object", f"memory-backend-file,id={self.back()},share=on,"
                           f"mem-path={path},size={os.path.getsize(path)}"]
             words = self.device()
             extra += ["-device", ",".join([words.pop("driver")] +
@@ -103,29 +104,42 @@ class Replug:
         self.guest = scene.guest(image, append, extra, machine=machine, **options)
         self.monitor = Monitor(monitor)
 
+    def second(self, path):
+        """A second device of the same VM, behind the second port, not plugged yet."""
+        other = copy.copy(self)
+        other.name, other.path, other.server, other.bus = "second-", path, None, "port1"
+        return other
+
+    def back(self):
+        return f"back-{self.name}{self.generation}"
+
+    def shm(self):
+        return f"shm-{self.name}{self.generation}"
+
     def device(self):
         words = {"driver": "ivshmem-doorbell" if self.server else "ivshmem-plain",
-                 "id": f"shm{self.generation}", "bus": self.bus}
+                 "id": self.shm(), "bus": self.bus}
         if self.server:
-            return {**words, "chardev": f"back{self.generation}", "vectors": self.vectors}
-        return {**words, "memdev": f"back{self.generation}"}
+            return {**words, "chardev": self.back(), "vectors": self.vectors}
+        return {**words, "memdev": self.back()}
 
     def ask(self):
-        self.monitor.run("device_del", id=f"shm{self.generation}")
+        self.monitor.run("device_del", id=self.shm())
 
     def taken(self):
         """After ask(): waits until the guest has let it go, and tidies up behind it."""
-        self.monitor.wait_event("DEVICE_DELETED", device=f"shm{self.generation}")
+        self.monitor.wait_event("DEVICE_DELETED", device=self.shm())
         self.wait_region_closed()
-        back = f"back{self.generation}"
+        back = self.back()
         if self.server:
             self.monitor.run("chardev-remove", id=back)
         else:
             self.monitor.run("object-del", id=back)
 
     def wait_region_closed(self):
-        """QEMU closes the server's region a moment after DEVICE_DELETED, and still listens to the numbers of
-        closed eventfds: only when a new device gets the same numbers does it not run into freed memory."""
+        """QEMU closes the server's region a moment after DEVICE_DELETED, and still listens to the
+        numbers of closed eventfds: only when a new device gets the same numbers does it not run
+        into freed memory."""
         if not self.server:
             return
         folder = f"/proc/{self.guest.process.pid}/fd"
@@ -150,7 +164,7 @@ class Replug:
 
     def plug(self):
         self.generation += 1
-        back = f"back{self.generation}"
+        back = self.back()
         if self.server:
             self.monitor.run("chardev-add", id=back, backend={"type": "socket", "data": {
                 "addr": {"type": "unix", "data": {"path": self.server.path}}, "server": False}})

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A conversation that outlives its channel. "talk stays" listens at the endpoint "hub"; "talk moves" connects
- * to it, and again after each unplug, death or reset. Both send numbered messages with checked payloads, each
- * at its own pace; both demand that every number comes once and in order, over all channels.
+ * A conversation that outlives its channel. "talk stays" listens at the endpoint "hub"; "talk moves"
+ * connects to it, and again after each unplug, death or reset. Both send numbered messages with
+ * checked payloads, each at its own pace; both demand that every number comes once and in order,
+ * over all channels.
  *
  *   talk stays|moves [WHERE] [--rounds N] [--messages N] [--deaf] [--no-events] [--delay MS]
  *
- * moves: after N rounds (attachments) and N more messages it says END with its total, is answered with the
- * other's total, and both stop. --deaf: receives nothing until the first channel is over, so that the other's
- * ring fills up and its send blocks. --no-events: never asks for events, and blocks in msg_send and msg_recv.
- * --delay: asks for so much time when its device shall leave, and goes on talking.
+ * moves: after N rounds (attachments) and N more messages it says END with its total, is answered
+ * with the other's total, and both stop. --deaf: receives nothing until the first channel is over,
+ * so that the other's ring fills up and its send blocks. --no-events: never asks for events, and
+ * blocks in msg_send and msg_recv. --delay: asks for so much time when its device shall leave, and
+ * goes on talking.
  *
- * What makes it exactly once: a message that msg_send refused was not sent; what was accepted and not released
- * when the channel ended is asked for with msg_unreleased and goes first on the next channel. What the mover
- * sent before it left, the other receives to the end of the channel.
+ * What makes it exactly once: a message that msg_send refused was not sent; what was accepted and
+ * not released when the other left is asked for with msg_unreleased, and goes first on the next
+ * channel. What the mover sent before it left, the other receives to the end of the channel.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -278,8 +280,8 @@ static int region_left(void)
 	return err;
 }
 
-/* The mover's channel is over because it leaves: what it sent is delivered by the ring, unless nobody is
- * there to read; so nothing is kept, but what it never handed over. */
+/* When it leaves, what it sent is delivered by the ring: nothing is kept. When the other left, what
+ * that one didn't receive is. */
 static int mover(void)
 {
 	for (;;) {
@@ -367,8 +369,8 @@ int main(int argc, char **argv)
 	parse(argc, argv);
 	err = talk.stays ? stayer() : mover();
 	if (!err) {
-		printf("PASS sent %" PRIu64 ", received %" PRIu64 ", %u rounds, %u sent again\n", talk.sent,
-			talk.received, talk.round, talk.again);
+		printf("PASS sent %" PRIu64 ", received %" PRIu64 ", %u rounds, %u sent again\n",
+			talk.sent, talk.received, talk.round, talk.again);
 		msg_close(talk.channel);
 	}
 	msg_leave(talk.region);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Conversations that outlive an unplug: a guest that moves, a process or a guest that stays. Every message's
-number and payload are checked at both ends, which demand each exactly once (talk.c)."""
+"""Conversations that outlive an unplug: a guest that moves, a process or a guest that stays. Every
+message's number and payload are checked at both ends, which demand each exactly once (talk.c)."""
 import os
 import re
 import signal
@@ -140,6 +140,23 @@ def test_native_plain_20(scene):
 
 def test_pc_plain_20(scene):
     cycles(scene, "pc", device="plain", rounds=21)
+
+
+def test_guests(scene):
+    """Both are guests; one of them moves."""
+    where, _ = place(scene, "doorbell")
+    stays = scene.guest("replug_talk", "stays 0", scene.doorbell(where["server"], 1))
+    stays.wait_output("^listening")
+    vm = plugs.Replug(scene, "replug_talk", "moves --rounds 3 --messages 100", "native", **where)
+    for n in range(1, 3):
+        vm.lines("connected", n)
+        time.sleep(0.15)
+        vm.unplug()
+        vm.lines("left", n)
+        vm.plug()
+    vm.guest.end(expect=("^PASS",))
+    stays.end(expect=("^PASS",))
+    balance(vm.guest.output(), stays.output())
 
 
 def connecting(scene, kind):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The guest's side of unplugging and plugging: the bare device, then conversations.
 isthmus_test_image(replug_bare bare.c)
+isthmus_test_image(replug_several several.c)
 isthmus_test_image(replug_talk talk.c)
 if(TARGET isthmus_peer)
 	add_executable(replug_talk talk.c)
@@ -12,9 +13,12 @@ endif()
 isthmus_replug_test(bare-native bare native native_held native_plain)
 isthmus_replug_test(bare-acpi bare acpi acpi_plain_held)
 isthmus_replug_test(bare-pc bare pc pc_plain_held)
+isthmus_replug_test(bare-several bare native_several acpi_several)
+isthmus_replug_test(bare-stubborn bare native_stubborn pc_stubborn)
+isthmus_replug_test(bare-window bare native_window native_window_reserved)
 
 isthmus_replug_test(talk-native talk native native_plain native_no_events native_delay)
-isthmus_replug_test(talk-acpi talk acpi)
+isthmus_replug_test(talk-acpi talk acpi guests)
 isthmus_replug_test(talk-pc talk pc pc_plain pc_no_events)
 isthmus_replug_test(talk-blocked talk native_blocked pc_blocked)
 isthmus_replug_test(talk-handshake talk native_connecting pc_connecting native_attaching pc_attaching)
