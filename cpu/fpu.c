@@ -30,6 +30,18 @@ static void reset_state(void)
 	__asm__ volatile("fninit; ldmxcsr %0" : : "m"(mxcsr));
 }
 
+/*
+ * QEMU's translator takes CR4.OSXSAVE for a reserved bit where no extension of XSAVE is there
+ * (CPUID leaf 0Dh, 1), and runs the refused instruction again for ever: -cpu Opteron_G4, Opteron_G5
+ * and qemu64,+xsave. SSE is all that is to be had there.
+ */
+static bool can_use_xsave(uint32_t features)
+{
+	if (!(features & FEATURE_ECX_XSAVE))
+		return false;
+	return !cpu_under_tcg() || cpuid_or_zero(0x0d, 1).eax != 0;
+}
+
 void fpu_init(void)
 {
 	uint32_t features = cpuid(1, 0).ecx;
@@ -37,7 +49,7 @@ void fpu_init(void)
 
 	cpu_write_cr0((cpu_read_cr0() | CR0_MP | CR0_NE) & ~(uint64_t)(CR0_EM | CR0_TS));
 	cpu_write_cr4(cpu_read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT);
-	if (features & FEATURE_ECX_XSAVE) {
+	if (can_use_xsave(features)) {
 		uint32_t offered = cpuid_or_zero(0x0d, 0).eax;
 
 		cpu_write_cr4(cpu_read_cr4() | CR4_OSXSAVE);
