@@ -30,6 +30,7 @@
 #define LOCK_TRIES		1000000
 
 static bool present, stuck;
+static bool inside_line;	/* the last byte written was no line end */
 static unsigned burst = 1;	/* bytes it takes once it says that it is empty */
 static struct cpu_lock lock;
 
@@ -128,7 +129,13 @@ void console_write(const char *text, size_t length)
 			irq_restore(flags);
 		text += n;
 		length -= n;
+		inside_line = text[-1] != '\n';
 	}
+}
+
+bool console_inside_line(void)
+{
+	return inside_line;
 }
 
 int console_read_char(void)

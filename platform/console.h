@@ -20,6 +20,9 @@ bool console_init(void);
  */
 void console_write(const char *text, size_t length);
 
+/* Whether what was written last didn't end its line. */
+bool console_inside_line(void);
+
 /* The next byte of input, or -1 when none is there. Never blocks. */
 int console_read_char(void);
 

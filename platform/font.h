@@ -10,6 +10,6 @@
 #define FONT_FIRST	0x20
 #define FONT_GLYPHS	95
 
-extern const uint8_t font_glyphs[FONT_GLYPHS][FONT_HEIGHT];
+extern const uint8_t font_glyphs[FONT_GLYPHS][FONT_WIDTH];
 
 #endif

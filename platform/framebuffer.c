@@ -54,10 +54,11 @@ static void draw_cell(unsigned row, unsigned column)
 		(size_t)column * CELL_WIDTH * scale * bytes;
 
 	for (unsigned y = 0; y < CELL_HEIGHT * scale; y++) {
-		unsigned bits = y / scale < FONT_HEIGHT ? glyph[y / scale] : 0;
+		for (unsigned x = 0; x < CELL_WIDTH * scale; x++) {
+			unsigned column_bits = x / scale < FONT_WIDTH ? glyph[x / scale] : 0;
 
-		for (unsigned x = 0; x < CELL_WIDTH * scale; x++)
-			draw_pixel(cell + x * bytes, bits << (x / scale) & 1u << (FONT_WIDTH - 1));
+			draw_pixel(cell + x * bytes, column_bits >> (y / scale) & 1);
+		}
 		cell += screen.mode.pitch;
 	}
 }

@@ -83,7 +83,8 @@ static _Noreturn void leave(unsigned v, const char *name, int status)
 	cpu_go_on_alone();
 	port_out32(DEBUG_EXIT_PORT, v);
 	/* No such device: whoever reads the console is told instead. */
-	length = log_format(line, sizeof(line), "isthmus: %s %d\n", name, status);
+	length = log_format(line, sizeof(line), "%sisthmus: %s %d\n",
+		console_inside_line() ? "\n" : "", name, status);
 	console_write(line, (size_t)length);
 	platform_power_off();
 	cpu_halt_forever();

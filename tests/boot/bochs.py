@@ -19,7 +19,7 @@ import media
 
 BIOS = "/usr/share/bochs/BIOS-bochs-latest"
 VGA_BIOS = "/usr/share/bochs/VGABIOS-lgpl-latest"
-LAST_LINE = re.compile(r"isthmus: (exit|panic) (\d+)\r?\n?\Z")
+LAST_LINE = re.compile(r"^isthmus: (exit|panic) (\d+)\r?\n\Z", re.MULTILINE)
 
 # A VGA without graphics modes: the terminal that is its screen here can't show those GRUB would take.
 CONFIGURATION = """\

@@ -20,11 +20,11 @@ ENDINGS = os.path.join(media.BUILD, "tests", "guest", "endings.elf")
 
 
 def read_font():
-    """Rows of pixels -> character."""
+    """Columns of pixels, as bytes with the top in bit 0 -> character."""
     with open(FONT, encoding="utf-8") as f:
-        rows = re.findall(r"^\t\{ ((?:0x[0-9a-f]{2}(?:, )?){8}) \}", f.read(), re.MULTILINE)
-    assert len(rows) == 95, f"{FONT}: {len(rows)} letters"
-    return {tuple(int(x, 16) for x in row.split(", ")): chr(32 + i) for i, row in enumerate(rows)}
+        glyphs = re.findall(r"^\t\{ ((?:0x[0-9a-f]{2}(?:, )?){5}) \}", f.read(), re.MULTILINE)
+    assert len(glyphs) == 95, f"{FONT}: {len(glyphs)} letters"
+    return {tuple(int(x, 16) for x in glyph.split(", ")): chr(32 + i) for i, glyph in enumerate(glyphs)}
 
 
 def read_text(ppm, font):
@@ -36,12 +36,13 @@ def read_text(ppm, font):
     for top in range(0, height - HEIGHT * scale + 1, HEIGHT * scale):
         line = ""
         for left in range(0, width - WIDTH * scale + 1, WIDTH * scale):
-            rows = []
+            columns = [0] * 5
             for y in range(8):
                 start = ((top + y * scale) * width + left) * 3
                 row = pixels[start:start + WIDTH * scale * 3:3 * scale]
-                rows.append(sum(1 << 4 - x for x in range(5) if row[x] > 127))
-            line += font.get(tuple(rows), "\0")
+                for x in range(5):
+                    columns[x] |= (row[x] > 127) << y
+            line += font.get(tuple(columns), "\0")
         lines.append(line.rstrip())
     return lines
 

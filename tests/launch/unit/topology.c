@@ -19,7 +19,7 @@ static void reads_everything(void **state)
 				   "guest a ping on=wire,side -- --n 3 'two words'   # comment\n"
 				   "region wire doorbell size=1M vectors=4\n"
 				   "region side plain size=64k\n"
-				   "guest w pong on=side mem=1G machine=microvm count=3\n"
+				   "guest w pong on=side mem=1G machine=microvm count=3 boot=pvh bios=qboot\n"
 				   "guest alone ./dir/x.elf";
 	struct text error = {0};
 	struct topology t;
@@ -51,6 +51,9 @@ static void reads_everything(void **state)
 	assert_int_equal(t.guests[1].mem_mib, 1024);
 	assert_string_equal(t.guests[1].machine, "microvm");
 	assert_int_equal(t.guests[1].count, 3);
+	assert_string_equal(t.guests[1].boot, "pvh");
+	assert_string_equal(t.guests[1].bios, "qboot");
+	assert_null(t.guests[0].boot);
 	assert_int_equal(t.guests[2].n_on, 0);
 	assert_string_equal(t.guests[2].app, "./dir/x.elf");
 	topology_free(&t);
