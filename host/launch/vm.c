@@ -69,28 +69,20 @@ static char *last_part(char *path)
 	return result;
 }
 
-/* The socket of a chardev: query-chardev says "unix:PATH", perhaps with more around it. */
-static char *chardev_path(struct vm *vm, const char *id, struct text *error)
+/* The socket of a chardev, owned; NULL where it has none. query-chardev doesn't name a client's. */
+static char *chardev_path(struct vm *vm, const char *id)
 {
-	json_t *all = qmp_do(&vm->qmp, "query-chardev", NULL, error), *one;
-	char *result = NULL;
-	size_t i;
+	char *object = text_format("/chardevs/%s", id), *path = NULL;
+	struct text error = { 0 };
+	json_t *address = qmp_do(&vm->qmp, "qom-get", json_pack("{s:s, s:s}", "path", object, "property", "addr"),
+				 &error);
 
-	json_array_foreach(all, i, one) {
-		const char *label = json_string_value(json_object_get(one, "label"));
-		const char *file = json_string_value(json_object_get(one, "filename"));
-		const char *path = label && file && strcmp(label, id) == 0 ? strstr(file, "unix:") : NULL;
-		const char *end = path ? strrchr(path, ',') : NULL;
-
-		if (!path)
-			continue;
-		path += strlen("unix:");
-		/* ",server=on" follows what listens, and a path may hold a comma. */
-		result = end && strncmp(end, ",server", 7) == 0 ? strndup(path, (size_t)(end - path)) :
-								  text_copy(path);
-	}
-	json_decref(all);
-	return result;
+	if (json_is_string(json_object_get(address, "path")))
+		path = text_copy(json_string_value(json_object_get(address, "path")));
+	json_decref(address);
+	text_free(&error);
+	free(object);
+	return path;
 }
 
 static bool read_device(struct vm *vm, const char *id, bool plain, struct vm_device *d, struct text *error)
@@ -117,7 +109,7 @@ static bool read_device(struct vm *vm, const char *id, bool plain, struct vm_dev
 		free(value);
 		free(backend);
 	} else if (d->backend) {
-		d->path = chardev_path(vm, d->backend, error);
+		d->path = chardev_path(vm, d->backend);
 		value = qmp_property(&vm->qmp, object, "vectors");
 		d->vectors = value ? (unsigned int)strtoul(value, NULL, 10) : 0;
 		free(value);
@@ -194,17 +186,6 @@ static bool has_child(struct vm *vm, const char *path, const char *name)
 	return found;
 }
 
-static bool has_chardev(struct vm *vm, const char *id)
-{
-	struct text error = { 0 };
-	char *path = chardev_path(vm, id, &error);
-	bool found = path || has_child(vm, "/chardevs", id);
-
-	free(path);
-	text_free(&error);
-	return found;
-}
-
 /* "shm0" or the next that is free, with "iv0" behind it. */
 static void choose_ids(struct vm *vm, struct vm_device *d)
 {
@@ -212,7 +193,7 @@ static void choose_ids(struct vm *vm, struct vm_device *d)
 		char *id = text_format("shm%u", i), *backend = text_format("iv%u", i);
 
 		if (!has_child(vm, PERIPHERAL, id) && !has_child(vm, "/objects", backend) &&
-		    !has_chardev(vm, backend)) {
+		    !has_child(vm, "/chardevs", backend)) {
 			d->id = id;
 			free(d->backend);
 			d->backend = backend;
@@ -248,7 +229,7 @@ static bool choose_bus(struct vm *vm, struct vm_device *d, struct text *error)
 	if (d->bus)
 		return true;
 	type = qmp_property(&vm->qmp, "/machine", "type");
-	if (!type || strncmp(type, "pc-i440fx", 9) == 0 || strncmp(type, "pc-q35", 6) != 0) {
+	if (!type || strncmp(type, "pc-q35", 6) != 0) {
 		free(type);
 		return true;
 	}
