@@ -25,6 +25,9 @@
 
 void channel_set_state(struct msg_channel *channel, enum channel_state state)
 {
+	// Not into the slot of a successor, if we were taken for dead meanwhile.
+	if (!presence_check_self(channel->region))
+		return;
 	// Pairs with the acquires of channel_check, find_answer and find_request.
 	region_store_release64(&channel->mine->status, STATUS(channel->generation, state));
 	presence_changed(channel->region);
@@ -42,7 +45,8 @@ void channel_fault(struct msg_channel *channel, const char *what, const void *wh
 {
 	struct msg_region *region = channel->region;
 
-	if (channel->error)
+	// What a peer that was taken for dead reads may be others' by now: nobody's fault.
+	if (channel->error || !presence_check_self(region))
 		return;
 	channel->fault = (struct msg_fault){ what, region_offset(region, where), seen };
 	channel_end(channel, -ECONNRESET);
@@ -51,8 +55,6 @@ void channel_fault(struct msg_channel *channel, const char *what, const void *wh
 		"channel with peer '%s' (slot %u) reset: %s: 0x%x at offset 0x%x",
 		channel->peer.name,
 		(uint64_t)channel->peer_slot, what, seen, channel->fault.offset);
-	if (!presence_check_self(region))
-		return;
 	region_store64(&region->slot->resets, region->resets);
 	region_store32(&channel->mine->reason, REASON_BAD_VALUE);
 	channel_set_state(channel, CHANNEL_RESET);
@@ -224,7 +226,7 @@ void channel_write_block(struct msg_channel *channel, uint32_t endpoint)
 	region_store32(&mine->want, 0);
 	region_store32(&mine->reason, REASON_NONE);
 	region_store32(&mine->released, channel->rx.released);
-	for (i = 0; i < 8; i++) {
+	for (i = 0; i < 8 && presence_check_self(channel->region); i++) {
 		region_store64(&mine->sent + i, 0);
 		region_store64(&mine->received + i, 0);
 	}
@@ -265,6 +267,8 @@ bool channel_take_ring(struct msg_channel *channel, uint32_t index, uint64_t sta
 
 void channel_opened(struct msg_channel *channel)
 {
+	if (!presence_check_self(channel->region))
+		return;
 	region_store32(&channel->mine->peer_index, channel->their_index);
 	region_store32(&channel->mine->peer_generation, channel->their_generation);
 	region_store_release32(&channel->mine->released, channel->rx.released);

@@ -124,11 +124,11 @@ static int connect_request(struct connecting *c, uint64_t deadline)
 		if (!channel_take_ring(channel, c->index, c->status)) {
 			channel_fault(channel, "impossible ring in an answer",
 				slot_channel(c->region, c->place.slot, c->index), c->status);
-			return -ECONNRESET;
+			return channel->error;
 		}
 		channel_opened(channel);
 		presence_wake(c->region, c->place.slot, false);
-		return 0;
+		return c->region->error;
 	}
 	return err ? -ETIMEDOUT : c->refused ? c->refused : -EAGAIN;
 }
