@@ -9,7 +9,7 @@
 #include <isthmus/scratch.h>
 #include "tests/sim/sim.h"
 
-#define STALE_MOST 12
+#define STALE_MOST 20
 
 uint8_t *sim_base;
 
