@@ -68,7 +68,38 @@ static int receive_answer(struct qmp *q, uint64_t end_ns, json_t **answer, struc
 	return got;
 }
 
-json_t *qmp_do(struct qmp *q, const char *command, json_t *arguments, struct text *error)
+/* Send all; with the first byte goes a descriptor, where there is one. */
+static bool send_all(int socket, const char *bytes, size_t n, int fd)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr aligned;
+	} control = { .space = { 0 } };
+
+	for (size_t sent = 0; sent < n;) {
+		struct iovec iov = { .iov_base = (char *)bytes + sent, .iov_len = n - sent };
+		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+		ssize_t now;
+
+		if (fd >= 0) {
+			m.msg_control = control.space;
+			m.msg_controllen = sizeof(control.space);
+			*CMSG_FIRSTHDR(&m) = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
+				.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+			memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), &fd, sizeof(fd));
+		}
+		now = sendmsg(socket, &m, MSG_NOSIGNAL);
+		if (now < 0 && errno == EINTR)
+			continue;
+		if (now < 0)
+			return false;
+		sent += (size_t)now;
+		fd = -1;
+	}
+	return true;
+}
+
+static json_t *execute(struct qmp *q, const char *command, json_t *arguments, int fd, struct text *error)
 {
 	uint64_t end = screen_now() + QMP_PATIENCE_NS;
 	json_t *request = json_pack("{s:s}", "execute", command), *answer = NULL, *result;
@@ -81,17 +112,10 @@ json_t *qmp_do(struct qmp *q, const char *command, json_t *arguments, struct tex
 	json_decref(request);
 	n = strlen(text);
 	text[n] = '\n'; /* in the place of the NUL: its length is known */
-	for (size_t sent = 0; sent < n + 1;) {
-		ssize_t now = send(q->fd, text + sent, n + 1 - sent, MSG_NOSIGNAL);
-
-		if (now < 0 && errno == EINTR)
-			continue;
-		if (now < 0) {
-			text_addf(error, "%s: its QEMU has ended", q->name);
-			free(text);
-			return NULL;
-		}
-		sent += (size_t)now;
+	if (!send_all(q->fd, text, n + 1, fd)) {
+		text_addf(error, "%s: its QEMU has ended", q->name);
+		free(text);
+		return NULL;
 	}
 	free(text);
 	while (!answer) {
@@ -112,6 +136,27 @@ json_t *qmp_do(struct qmp *q, const char *command, json_t *arguments, struct tex
 	}
 	json_decref(answer);
 	return result;
+}
+
+json_t *qmp_do(struct qmp *q, const char *command, json_t *arguments, struct text *error)
+{
+	return execute(q, command, arguments, -1, error);
+}
+
+bool qmp_give_fd(struct qmp *q, int fd, const char *label, struct text *error)
+{
+	json_t *result = execute(q, "getfd", json_pack("{s:s}", "fdname", label), fd, error);
+
+	json_decref(result);
+	return result != NULL;
+}
+
+int qmp_pid(const struct qmp *q)
+{
+	struct ucred peer = { 0 };
+	socklen_t n = sizeof(peer);
+
+	return getsockopt(q->fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) ? 0 : peer.pid;
 }
 
 bool qmp_tell(struct qmp *q, const char *command, json_t *arguments, struct text *error)

@@ -38,6 +38,12 @@ json_t *qmp_do(struct qmp *q, const char *command, json_t *arguments, struct tex
 /* The same where what it returns doesn't matter. */
 bool qmp_tell(struct qmp *q, const char *command, json_t *arguments, struct text *error);
 
+/* Give QEMU a copy of `fd`, which it keeps under `label` as the lowest descriptor that it has free. */
+bool qmp_give_fd(struct qmp *q, int fd, const char *label, struct text *error);
+
+/* The process at the other end, 0 where that can't be told. */
+int qmp_pid(const struct qmp *q);
+
 /* A property of an object as a string, owned by the caller; NULL where it has no such, without a word. */
 char *qmp_property(struct qmp *q, const char *object, const char *property);
 

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "host/launch/vm.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PERIPHERAL "/machine/peripheral"
 #define NS_PER_S   1000000000ull
+#define OPEN_MAX_FD 65536 /* far above what QEMU opens for 256 vectors of many peers */
 
 bool vm_open(struct vm *vm, const char *word, struct text *error)
 {
@@ -155,8 +159,74 @@ static bool remove_backend(struct vm *vm, const struct vm_device *d, struct text
 			json_pack("{s:s}", "id", d->backend), error);
 }
 
+/* What QEMU has open: per descriptor whether it is an eventfd, and how many files. */
+struct open_files {
+	bool event[OPEN_MAX_FD];
+	bool used[OPEN_MAX_FD];
+	unsigned int files;
+};
+
+static bool look_at_files(const struct vm *vm, struct open_files *f)
+{
+	char *path = text_format("/proc/%d/fd", qmp_pid(&vm->qmp)), link[64];
+	DIR *d = opendir(path);
+	struct dirent *entry;
+	struct stat st;
+
+	*f = (struct open_files){ 0 };
+	while (d && (entry = readdir(d))) {
+		int fd = atoi(entry->d_name);
+		ssize_t n = readlinkat(dirfd(d), entry->d_name, link, sizeof(link) - 1);
+
+		if (n <= 0 || fd >= OPEN_MAX_FD)
+			continue;
+		link[n] = '\0';
+		f->used[fd] = true;
+		f->event[fd] = strcmp(link, "anon_inode:[eventfd]") == 0;
+		f->files += fstatat(dirfd(d), entry->d_name, &st, 0) == 0 && S_ISREG(st.st_mode);
+	}
+	if (d)
+		closedir(d);
+	free(path);
+	return d != NULL;
+}
+
+/*
+ * QEMU 7.2 goes on listening to the numbers of the eventfds that a device had, for memory that it has
+ * freed. Whatever gets such a number next may kill it; until then it spins. So each is given an eventfd on
+ * which nothing ever comes. What another user's QEMU has open can't be seen: then a moment must do.
+ */
+static void fill_old_numbers(struct vm *vm, const struct open_files *before)
+{
+	static const struct timespec moment = { .tv_nsec = 20000000 };
+	struct open_files now;
+	bool missing = true;
+
+	/* It closes the region a moment after it has said that the device is gone. */
+	for (int i = 0; i < 100 && look_at_files(vm, &now) && now.files >= before->files; i++)
+		nanosleep(&moment, NULL);
+	for (int i = 0; missing && i < OPEN_MAX_FD; i++) {
+		char *label = text_format("isthmus-%d-%d", (int)getpid(), i);
+		int silent = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		struct text error = { 0 };
+
+		missing = false;
+		for (int fd = 0; fd < OPEN_MAX_FD; fd++)
+			missing |= before->event[fd] && !now.used[fd];
+		if (missing)
+			missing = silent >= 0 && qmp_give_fd(&vm->qmp, silent, label, &error) &&
+				  look_at_files(vm, &now);
+		if (silent >= 0)
+			close(silent);
+		text_free(&error);
+		free(label);
+	}
+}
+
 bool vm_unplug(struct vm *vm, const struct vm_device *d, unsigned int timeout_s, struct text *error)
 {
+	struct open_files before;
+	bool seen = !d->plain && look_at_files(vm, &before);
 	int gone;
 
 	if (!qmp_tell(&vm->qmp, "device_del", json_pack("{s:s}", "id", d->id), error))
@@ -165,6 +235,8 @@ bool vm_unplug(struct vm *vm, const struct vm_device *d, unsigned int timeout_s,
 	if (gone == 0)
 		text_addf(error, "%s: the guest didn't let %s go within %u s; it stays plugged in until it does",
 			  vm->name, d->id, timeout_s);
+	if (gone == 1 && seen)
+		fill_old_numbers(vm, &before);
 	/* QEMU aborts or freezes when the same backend is given to another device. */
 	return gone == 1 && remove_backend(vm, d, error);
 }
