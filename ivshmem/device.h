@@ -38,6 +38,8 @@ struct pci_device *ivshmem_pci_at(unsigned int index);
 bool ivshmem_was_there(unsigned int index);
 
 void ivshmem_hold(struct ivshmem *device);
+/* Waits until a detached device's slot is off. */
+void ivshmem_settle(struct ivshmem *device);
 void ivshmem_unmap(struct ivshmem *device);
 
 #endif

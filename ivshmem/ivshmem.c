@@ -221,6 +221,7 @@ void ivshmem_close(struct ivshmem *device)
 	struct pci_device *pci = device->pci;
 
 	ivshmem_detach(device);
+	ivshmem_settle(device);
 	timer_stop(&device->deadline);
 	while (*at != device)
 		at = &(*at)->next;

@@ -12,6 +12,11 @@
 
 #define SEATS_MAX 256
 #define AWAIT_STEP_NS 20000000ull
+/*
+ * From masking a doorbell's vectors to powering its slot off. QEMU 7.2 dispatches an event that it saw
+ * before the device left to where the device was: rings under way must have been taken by then.
+ */
+#define QUIET_NS 50000000ull
 
 /*
  * An index means the same device as long as the guest runs: each place on a bus where a device was
@@ -114,12 +119,15 @@ int ivshmem_await(unsigned int index, uint64_t deadline_ns)
 	return 0;
 }
 
+/* Interrupt context, as all that pci calls here. */
 static void deadline_passed(void *arg)
 {
 	struct ivshmem *device = arg;
 
-	if (device->gone)
+	if (device->gone) {
+		pci_let_go(device->pci);
 		return;
+	}
 	log_warn("ivshmem: %s: was not let go in time; taken off", device->pci->name);
 	ivshmem_detach(device);
 	if (device->asked)
@@ -193,13 +201,21 @@ void ivshmem_detach(struct ivshmem *device)
 
 	if (!device->gone && ivshmem_is_leaving(device)) {
 		device->gone = true;
-		timer_stop(&device->deadline);
 		pci_msix_mask_function(device->pci, true);
 		pci_disable(device->pci, PCI_MEMORY | PCI_BUS_MASTER);
 		log_info("ivshmem: %s: unplugged", device->pci->name);
-		pci_let_go(device->pci);
+		if (device->vector)
+			timer_start(&device->deadline, clock_now_ns() + QUIET_NS);
+		else
+			pci_let_go(device->pci);
 	}
 	irq_restore(flags);
+}
+
+void ivshmem_settle(struct ivshmem *device)
+{
+	while (device->gone && device->pci->presence == PCI_LEAVING && device->deadline.active)
+		clock_sleep_until(device->deadline.deadline_ns);
 }
 
 void ivshmem_unmap(struct ivshmem *device)

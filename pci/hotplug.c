@@ -343,12 +343,19 @@ static unsigned int slot_take_in(struct slot *slot)
 			return 0; /* somebody still holds what was there before */
 	}
 	slot->came = false;
+	/* It may have been taken back before the slot was powered on. */
+	if (!(pci_read16(slot->port, slot->capability + PCI_REG_EXPRESS_SLOT_STATUS) &
+	      PCI_EXPRESS_STATUS_PRESENT))
+		return 0;
 	control_change(slot, PCI_EXPRESS_CONTROL_POWER_LED | PCI_EXPRESS_CONTROL_POWER_OFF,
 		       PCI_EXPRESS_CONTROL_POWER_LED_ON);
 	for (unsigned int tries = 0; tries < POWER_UP_TRIES && !count; tries++)
 		count = pci_slot_read(slot->port->segment, slot->port->secondary, 0, slot->port);
-	if (!count)
+	if (!count) {
 		log_warn("pci: slot of %s: something is there and doesn't answer", slot->port->name);
+		control_change(slot, 0, PCI_EXPRESS_CONTROL_POWER_LED_OFF |
+					PCI_EXPRESS_CONTROL_POWER_OFF);
+	}
 	return count;
 }
 

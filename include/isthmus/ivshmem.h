@@ -123,11 +123,12 @@ bool ivshmem_is_gone(const struct ivshmem *device);
 int ivshmem_delay_unplug(struct ivshmem *device, uint64_t deadline_ns);
 
 /* Lets a device go that shall leave: masks its vectors and powers its slot off. What the app still does to
- * it has no effect. Safe in interrupt handlers. No effect on one that shall stay. */
+ * it has no effect. The slot goes off 50 ms later if there is a doorbell, whose last rings QEMU must have
+ * taken by then. Safe in interrupt handlers. No effect on one that shall stay. */
 void ivshmem_detach(struct ivshmem *device);
 
-/* Gives the device back: vectors, mapping, memory; and lets it go if it shall leave. The handle is invalid
- * after it. Until then a device that comes to the same place is not seen. */
+/* Gives the device back: vectors, mapping, memory; and lets it go if it shall leave, which blocks until its
+ * slot is off. The handle is invalid after it. Until then a device that comes to the same place is not seen. */
 void ivshmem_close(struct ivshmem *device);
 
 /*
