@@ -122,9 +122,9 @@ def test_master(scene):
 
 def dance(scene, *words, more=()):
     """Out here, over, and in again there."""
-    with Run(scene, "from", "replug_bare", words, ("1",)) as here:
+    with Run(scene, "from", "replug_bare", words, ("1", "moves")) as here:
         here.wait(r"\| ready$")
-        with Run(scene, "to", "replug_bare", words + ("--incoming",), ("1",)) as there:
+        with Run(scene, "to", "replug_bare", words + ("--incoming",), ("1", "moves")) as there:
             there.listens()
             isthmus("migrate", here.guest, there.guest, *more,
                     expect=r"(?s)asking the guest to let go shm0$.*moved \d+ KiB.*plugged in shm0")
@@ -147,13 +147,13 @@ def test_dance_stay(scene):
     """The guest goes on with the region that it had, whose server is the other run's."""
     server = scene.server("4M", 2, "--sticky-ids")
     for words in (("--hotplug",), ("--machine", "pc")):
-        with Run(scene, "from", "replug_bare", words, ("2",)) as here:
+        with Run(scene, "from", "replug_bare", words, ("2", "moves")) as here:
             here.wait(r"\| ready$")
             isthmus("unplug", here.guest)
             here.wait(r"\| closed$")
             isthmus("plug", here.guest, server.path)  # a region of somebody else's
             here.wait(r"\| ready$", 2)
-            with Run(scene, "to", "replug_bare", words + ("--incoming",), ("2",)) as there:
+            with Run(scene, "to", "replug_bare", words + ("--incoming",), ("2", "moves")) as there:
                 there.listens()
                 isthmus("migrate", here.guest, there.guest, "--stay",
                         expect=re.escape(f"plugged in shm0 ({server.path})"))
@@ -163,10 +163,10 @@ def test_dance_stay(scene):
 
 def test_failed(scene):
     """A destination with another amount of RAM: the guest stays and has its device back."""
-    with Run(scene, "from", "replug_bare", ("--machine", "pc"), ("1",)) as here:
+    with Run(scene, "from", "replug_bare", ("--machine", "pc"), ("1", "moves")) as here:
         here.wait(r"\| ready$")
         with Run(scene, "to", "replug_bare", ("--machine", "pc", "--mem", "32", "--incoming"),
-                 ("1",)) as there:
+                 ("1", "moves")) as there:
             there.listens()
             isthmus("migrate", here.guest, there.guest, status=125, expect="the migration failed")
         here.end()
