@@ -79,11 +79,12 @@ bool channel_update_released(struct msg_channel *channel)
 	uint32_t seen;
 
 	// A connecting side doesn't know our ring yet, so its word means nothing.
-	if (STATUS_STATE(channel->their_status) == CHANNEL_CONNECT) {
+	// It says whose ring it knows before it becomes OPEN; it may be CLOSED by now.
+	if (STATUS_STATE(channel->their_status) == CHANNEL_CONNECT)
 		channel_check(channel);
-		if (STATUS_STATE(channel->their_status) != CHANNEL_OPEN)
-			return true;
-	}
+	if (STATUS_STATE(channel->their_status) != CHANNEL_OPEN &&
+		region_load32(&channel->theirs->peer_generation) != channel->generation)
+		return true;
 	// Pairs with the release in ring_give_back: the receiver has read what it gave back.
 	seen = region_load_acquire32(&channel->theirs->released);
 	if (ring_update_released(&channel->tx, seen))
