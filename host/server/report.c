@@ -2,11 +2,14 @@
 #include "report.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <syslog.h>
 #include <time.h>
+#include <unistd.h>
 
 #define WARNINGS_AT_ONCE 100
 #define WARNING_MS       100 /* one more after so long */
@@ -59,6 +62,20 @@ static bool take_budget(unsigned int *left_out)
 	return true;
 }
 
+/*
+ * Whether a line would go out at once. A full pipe that nobody reads must not stop the server, and
+ * with it every QEMU that starts: what is only news is left out then, and counted.
+ */
+static bool is_heard(unsigned int *left_out)
+{
+	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	if (uses_syslog || poll(&out, 1, 0) != 0)
+		return true;
+	++*left_out;
+	return false;
+}
+
 static void say(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void say(int priority, const char *format, ...)
 {
@@ -83,7 +100,7 @@ void report_warning(const char *format, ...)
 	static unsigned int left_out;
 	va_list args;
 
-	if (!take_budget(&left_out))
+	if (!take_budget(&left_out) || !is_heard(&left_out))
 		return;
 	if (left_out)
 		say(LOG_WARNING, "left out %u lines like the next", left_out);
@@ -95,10 +112,14 @@ void report_warning(const char *format, ...)
 
 void report_info(const char *format, ...)
 {
+	static unsigned int left_out;
 	va_list args;
 
-	if (!is_verbose)
+	if (!is_verbose || !is_heard(&left_out))
 		return;
+	if (left_out)
+		say(LOG_INFO, "left out %u lines that nobody was reading", left_out);
+	left_out = 0;
 	va_start(args, format);
 	report(LOG_INFO, format, args);
 	va_end(args);

@@ -9,8 +9,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import (Case, REFUSED_FILES, die_with_parent, main, ring, rung,  # noqa: E402
-                     wait_for)
+from harness import (Case, REFUSED_FILES, SECONDS, SERVER, die_with_parent, main,  # noqa: E402
+                     ring, rung, wait_for)
 
 
 # Puts 400 descriptors under way, says so, and waits.
@@ -300,6 +300,31 @@ class Faults(Case):
         for client in waiting:
             client.until(2, 16)
         self.assertEqual(server.log(), "")
+
+    def test_log_that_nobody_reads(self):
+        reader, writer = os.pipe()
+        path = os.path.join(self.server("-n", 1).folder, "unread")
+        process = subprocess.Popen(
+            [SERVER, "-F", "-v", "--memfd", "-S", path], stdin=subprocess.DEVNULL, stderr=writer,
+            preexec_fn=die_with_parent)
+        os.close(writer)
+        try:
+            wait_for("the socket", lambda: os.path.exists(path))
+            for _ in range(2000):  # two lines each: more than a pipe holds
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.settimeout(SECONDS)
+                    client.connect(path)
+                    self.assertEqual(len(client.recv(8)), 8)
+            os.read(reader, 1 << 20)
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(path)
+                client.settimeout(SECONDS)
+                self.assertEqual(len(client.recv(8)), 8)
+                self.assertIn(b"lines that nobody was reading", os.read(reader, 1 << 20))
+        finally:
+            os.close(reader)  # wakes a server that waits for it
+            process.terminate()
+            process.wait(SECONDS)
 
     def test_descriptors_stay_flat(self):
         server = self.server("-n", 8)
