@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -133,16 +134,26 @@ static bool make(const struct image_request *r, enum image_kind kind, const stru
 	return ok;
 }
 
-bool image_write(const struct image_request *r, char *error)
+/* What ends the program waits until nothing is left behind; the tools it runs are ended at once. */
+static void hold_signals(sigset_t *old)
 {
-	enum image_kind kind = image_kind_of(r->out);
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	sigprocmask(SIG_BLOCK, &set, old);
+}
+
+static bool write_held(const struct image_request *r, enum image_kind kind, char *error)
+{
 	struct workplace w;
 	char part[4096];
 	int fd;
 	bool ok;
 
-	if (!check(r, kind, error))
-		return false;
 	/* Beside the file it becomes, so that the last step is one rename. */
 	if ((size_t)snprintf(part, sizeof(part), "%s.part%d", r->out, (int)getpid()) >= sizeof(part))
 		return image_fail(error, "%s: too long a name", r->out);
@@ -161,5 +172,19 @@ bool image_write(const struct image_request *r, char *error)
 	if (!ok)
 		unlink(part);
 	workplace_end(&w);
+	return ok;
+}
+
+bool image_write(const struct image_request *r, char *error)
+{
+	enum image_kind kind = image_kind_of(r->out);
+	sigset_t old;
+	bool ok;
+
+	if (!check(r, kind, error))
+		return false;
+	hold_signals(&old);
+	ok = write_held(r, kind, error);
+	sigprocmask(SIG_SETMASK, &old, NULL);
 	return ok;
 }

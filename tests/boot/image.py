@@ -3,10 +3,12 @@
 import filecmp
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import zlib
 
@@ -172,6 +174,26 @@ class Image(unittest.TestCase):
             f.write(b"old")
         self.refused("hello", "-o", path, "--sign", "/no/key", "/no/cert", says="can't read /no/key")
         self.assertEqual(read(path), b"old")
+
+    @needs("iso")
+    def test_ctrl_c_leaves_nothing_behind(self):
+        ended = 0
+        for delay in (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2):
+            out = self.path("x.iso")
+            process = subprocess.Popen([media.TOOL, "image", "hello", "-o", out], start_new_session=True,
+                                       stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                       env={**os.environ, "TMPDIR": self.tmp})
+            time.sleep(delay)
+            try:
+                os.killpg(process.pid, signal.SIGINT)
+            except ProcessLookupError:
+                pass
+            ended += process.wait(timeout=20) == -signal.SIGINT
+            self.assertEqual(os.listdir(self.tmp), [])
+            if os.path.exists(out):
+                os.unlink(out)
+            self.assertEqual(os.listdir(self.folder), ["tmp"])
+        self.assertGreater(ended, 0, "no signal came before the end")
 
     def test_bad_requests(self):
         out = self.path("x.efi")
