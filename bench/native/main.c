@@ -78,6 +78,7 @@ static struct sample_plan plan_for(const struct options *o, double target_ns)
 		.rounds = o->rounds ? o->rounds : o->quick ? 5 : 21,
 		.target_ns = o->quick ? target_ns / 2 : target_ns,
 		.count_max = 4000000,
+		.budget_ns = o->quick ? 1e9 : 6e9,
 	};
 }
 

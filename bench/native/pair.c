@@ -73,7 +73,7 @@ static void pin(int cpu)
 		bench_fail("cannot run on processor %d: %s (see --cpus)", cpu, strerror(errno));
 }
 
-static double now_ns(void)
+double pair_now_ns(void)
 {
 	struct timespec t;
 
@@ -83,9 +83,9 @@ static double now_ns(void)
 
 void bench_think(uint32_t ns)
 {
-	double end = now_ns() + ns;
+	double end = pair_now_ns() + ns;
 
-	while (now_ns() < end)
+	while (pair_now_ns() < end)
 		;
 }
 
@@ -119,7 +119,7 @@ static double work_do(void)
 			   self.end.load.size);
 	before = preemptions();
 	barrier();
-	start = now_ns();
+	start = pair_now_ns();
 	switch (self.control->work) {
 	case BENCH_WORK_RAW:
 		work_raw(&self.ground, &self.end);
@@ -139,7 +139,7 @@ static double work_do(void)
 	case BENCH_WORK_END:
 		break;
 	}
-	took = now_ns() - start - 2.0 * (double)self.end.load.think_ns * (double)self.end.load.count;
+	took = pair_now_ns() - start - 2.0 * (double)self.end.load.think_ns * (double)self.end.load.count;
 	self.control->preempted[self.end.side] = preemptions() - before;
 	barrier();
 	if (ops && ops->close)

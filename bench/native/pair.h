@@ -21,6 +21,8 @@ enum bench_work {
 void pair_start(const int cpu[2]);
 void pair_stop(void);
 
+double pair_now_ns(void);
+
 /*
  * Does the work in both processes and returns how long it took, in ns. *disturbed (may be NULL): the
  * kernel gave one of the processors to somebody else meanwhile.

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define RAW_ROUND_TRIPS 2000
+#define ROUNDS_LEAST 3
 #define TRIES 8 /* of a sample during which the machine changed */
 #define RAW_CHANGE_MAX 1.25 /* more than this between before and after: another machine */
 
@@ -94,6 +95,7 @@ static void sample_take(struct sample_series *s, const struct sample_plan *plan,
 
 void sample_run(struct sample_series *series, size_t n, const struct sample_plan *plan)
 {
+	double end = pair_now_ns() + plan->budget_ns;
 	unsigned int round;
 	size_t i;
 
@@ -103,6 +105,8 @@ void sample_run(struct sample_series *series, size_t n, const struct sample_plan
 		series[i].load.count = count_for(&series[i], plan);
 	}
 	for (round = 0; round < plan->rounds && round < SAMPLE_MAX; round++) {
+		if (round >= ROUNDS_LEAST && pair_now_ns() > end)
+			break;
 		struct look before;
 
 		before.raw = raw_now(&before.disturbed);

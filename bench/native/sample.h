@@ -34,6 +34,7 @@ struct sample_plan {
 	double target_ns; /* length of a sample */
 	uint64_t count_max;
 	bool any_class;
+	double budget_ns; /* no new round after it: a busy host can take for ever */
 };
 
 /* Runs all series in turn, plan->rounds times, and fills them in. */
