@@ -37,7 +37,9 @@ struct ivshmem {
 struct pci_device *ivshmem_pci_at(unsigned int index);
 bool ivshmem_was_there(unsigned int index);
 
-void ivshmem_hold(struct ivshmem *device);
+/* Holds the device from before prepare() on, so that it can't vanish in the middle. -ENODEV: it was
+ * asked to leave meanwhile. The caller lets go after an error. */
+int ivshmem_hold_while(struct ivshmem *device, int (*prepare)(struct ivshmem *device));
 /* Waits until a detached device's slot is off. */
 void ivshmem_settle(struct ivshmem *device);
 void ivshmem_unmap(struct ivshmem *device);

@@ -201,14 +201,14 @@ int ivshmem_open(unsigned int index, struct ivshmem **device)
 		return -ENOMEM;
 	}
 	d->pci = pci;
-	error = device_prepare(d);
+	error = ivshmem_hold_while(d, device_prepare);
 	if (error) {
 		device_free(d);
+		pci_release(pci);
 		return error;
 	}
 	d->next = opened;
 	opened = d;
-	ivshmem_hold(d);
 	warn_of_hazards();
 	describe(d);
 	*device = d;

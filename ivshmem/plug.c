@@ -150,10 +150,23 @@ static void unplug_asked(void *arg)
 		device->asked(device->asked_arg);
 }
 
-void ivshmem_hold(struct ivshmem *device)
+int ivshmem_hold_while(struct ivshmem *device, int (*prepare)(struct ivshmem *device))
 {
+	uint64_t flags;
+	int error;
+
 	device->deadline = (struct timer){ .fire = deadline_passed, .arg = device };
-	pci_hold(device->pci, unplug_asked, device);
+	pci_hold(device->pci, NULL, NULL);
+	error = prepare(device);
+	flags = irq_save();
+	if (!error && ivshmem_is_leaving(device)) {
+		log_info("ivshmem: %s: unplugged while it was opened", device->pci->name);
+		error = -ENODEV;
+	}
+	if (!error)
+		pci_hold(device->pci, unplug_asked, device);
+	irq_restore(flags);
+	return error;
 }
 
 bool ivshmem_is_leaving(const struct ivshmem *device)

@@ -228,7 +228,11 @@ int msg_attach(const char *where, const struct msg_options *options, struct msg_
 	error = bind_device(index, &ops);
 	if (error)
 		return error;
-	error = msg_join(context, &ops, &wishes, out);
+	/* Held from here on, as long as joining may take. */
+	if (ivshmem_is_gone(((struct port_region *)ops.arg)->device))
+		error = -ENODEV;
+	else
+		error = msg_join(context, &ops, &wishes, out);
 	if (error) {
 		region_close(ops.arg);
 		return error;
