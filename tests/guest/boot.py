@@ -26,9 +26,12 @@ def build_folder():
 
 def find_image(name):
     """An image by path, or by name among the build's apps and guest tests."""
-    for path in (name, os.path.join(build_folder(), name),
-                 os.path.join(build_folder(), "apps", name + ".elf"),
-                 os.path.join(build_folder(), "tests/guest", name + ".elf")):
+    # A bare name is never looked up in the current folder: a host program of that name may lie there.
+    if os.sep in name and os.path.isfile(name):
+        return name
+    for path in (os.path.join(build_folder(), "apps", name + ".elf"),
+                 os.path.join(build_folder(), "tests/guest", name + ".elf"),
+                 os.path.join(build_folder(), name)):
         if os.path.isfile(path):
             return path
     raise FileNotFoundError(f"no image {name} in {build_folder()}: build it first")

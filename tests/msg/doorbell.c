@@ -1,12 +1,12 @@
-// SPDX-License-Identifier: BSD-2-Clause Processes over a server's region: eventfds as doorbells,
-// sleeps that only a doorbell ends, the server's death.
+// SPDX-License-Identifier: BSD-2-Clause
+// Processes over a server's region: eventfds as doorbells, sleeps that only a doorbell ends, the
+// death of the server.
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "tests/msg/harness.h"
@@ -17,27 +17,28 @@ static pid_t start_server(void)
 {
 	const char *build = getenv("ISTHMUS_BUILD");
 	char program[512];
-	struct stat status;
-	unsigned i;
+	char fd[16];
+	int ready[2];
 	pid_t pid;
 
 	CHECK(build);
 	snprintf(program, sizeof(program), "%s/bin/ivshmem-server", build);
 	snprintf(socket_path, sizeof(socket_path), "%s.socket", test_region(4096));
 	snprintf(where, sizeof(where), "socket=%s", socket_path);
+	CHECK(!pipe(ready));
 	fflush(NULL);
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		snprintf(fd, sizeof(fd), "%d", ready[1]);
 		execl(program, program, "-F", "--memfd", "-S", socket_path, "-l", "4M", "-n", "2",
-			NULL);
+			"--ready-fd", fd, NULL);
 		_exit(127);
 	}
-	for (i = 0; stat(socket_path, &status); i++) {
-		CHECK(i < 1000);
-		CHECK(waitpid(pid, NULL, WNOHANG) == 0);
-		msg_sleep_until(in_ms(10));
-	}
+	close(ready[1]);
+	// The socket's file is there before anybody listens on it; the server says when it is ready.
+	CHECK(read(ready[0], fd, 1) == 1);
+	close(ready[0]);
 	return pid;
 }
 

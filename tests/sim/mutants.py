@@ -109,7 +109,7 @@ MUTANTS = {
         "\tif (buffer->held)\n", 8000),
 }
 
-FLAGS = ["-std=gnu11", "-O1", "-w", '-DMSG_INTERPOSE="tests/sim/access.h"']
+FLAGS = ["-std=gnu11", "-O1", "-w", '-DMSG_INTERPOSE="tests/sim/access.inc"']
 JOBS = 2
 
 
