@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: BSD-2-Clause The heart of a region: a thread of its own, so that a peer
+// SPDX-License-Identifier: BSD-2-Clause
+// The heart of a region: a thread of its own, so that a peer
 // that computes for a minute is not dead.
 #include <errno.h>
 #include <signal.h>

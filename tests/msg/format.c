@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: BSD-2-Clause Formatting: any content, any number of peers, formatters
+// SPDX-License-Identifier: BSD-2-Clause
+// Formatting: any content, any number of peers, formatters
 // that die; and the rule that divides a region.
 #include <errno.h>
 #include <signal.h>
