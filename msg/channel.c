@@ -159,7 +159,7 @@ static uint32_t free_block(const struct msg_region *region)
 
 // Takes a control block and a ring; nothing is visible yet.
 int channel_create(struct msg_region *region, const struct msg_channel_options *options,
-	struct msg_channel **result)
+	enum wire_kind kind, struct msg_channel **result)
 {
 	uint32_t size = options && options->ring ? options->ring : region->geo.default_ring, i;
 	bool adapt = !options || !options->ring;
@@ -184,6 +184,7 @@ int channel_create(struct msg_region *region, const struct msg_channel_options *
 		return -ENOMEM;
 	channel->region = region;
 	channel->index = i;
+	channel->kind = kind;
 	channel->mine = slot_channel(region, region->index, i);
 	err = land_claim(region, ring_footprint(rounded), &channel->deed, &channel->ring_offset);
 	// Who didn't ask for a size takes what there is.
@@ -222,7 +223,7 @@ void channel_write_block(struct msg_channel *channel, uint32_t endpoint)
 	region_store64(&mine->ring_offset, channel->ring_offset);
 	region_store32(&mine->ring_size, channel->ring_size);
 	region_store32(&mine->ring_start, channel->tx.tail);
-	region_store32(&mine->kind, KIND_MESSAGES);
+	region_store32(&mine->kind, channel->kind);
 	region_store32(&mine->want, 0);
 	region_store32(&mine->reason, REASON_NONE);
 	region_store32(&mine->released, channel->rx.released);
@@ -256,7 +257,7 @@ bool channel_take_ring(struct msg_channel *channel, uint32_t index, uint64_t sta
 	channel->their_index = index;
 	channel->their_generation = STATUS_GENERATION(status);
 	channel->their_status = status;
-	if (size < RING_MIN || size > RING_MAX || (size & (size - 1)) || start % RING_LINE ||
+	if (region_load32(&theirs->kind) != channel->kind || size < RING_MIN || size > RING_MAX || (size & (size - 1)) || start % RING_LINE ||
 		offset % RING_LINE ||
 		!land_belongs(region, channel->peer_slot, offset, ring_footprint(size)))
 		return false;

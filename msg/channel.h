@@ -10,7 +10,7 @@ bool channel_peer_alive(const struct msg_channel *channel);
 
 /* Takes a control block and a ring; nothing is visible yet. */
 int channel_create(struct msg_region *region, const struct msg_channel_options *options,
-	struct msg_channel **result);
+	enum wire_kind kind, struct msg_channel **result);
 
 /* Frees everything of a channel; its block must not be needed by anybody. */
 void channel_destroy(struct msg_channel *channel);
@@ -26,5 +26,33 @@ bool channel_take_ring(struct msg_channel *channel, uint32_t index, uint64_t sta
 
 /* Both rings are known: OPEN. */
 void channel_opened(struct msg_channel *channel);
+
+/* A connect that never blocks; its memory is the caller's. */
+struct connecting {
+	struct msg_region *region;
+	const struct msg_channel_options *options;
+	enum wire_kind kind;
+	char name[WIRE_NAME];
+	struct msg_channel *channel; /* that asks; NULL: the name is looked for */
+	uint64_t ring_again;         /* when, while the listener doesn't answer */
+	struct endpoint_place place;
+	uint64_t status;
+	uint32_t index;
+	int refused;
+};
+
+/* options stay the caller's and must live as long. -EINVAL: bad name, or our own listener. */
+int connect_begin(struct connecting *c, struct msg_region *region, const char *name,
+	const struct msg_channel_options *options, enum wire_kind kind);
+/* 0 and *channel; -EAGAIN: not yet; errors of msg_connect. */
+int connect_step(struct connecting *c, struct msg_channel **channel);
+/* Would connect_step get any further? (wait_condition) */
+bool connect_moves(void *connecting);
+/* msg_connect for channels of a kind. */
+int connect_wait(struct msg_region *region, const char *name,
+	const struct msg_channel_options *options, enum wire_kind kind,
+	struct msg_channel **channel, uint64_t deadline);
+/* Gives up; nothing if the channel was handed out. */
+void connect_abandon(struct connecting *c);
 
 #endif

@@ -154,6 +154,8 @@ const char *msg_strerror(int64_t result)
 	case EPIPE: return "the peer closed, left or died";
 	case ECONNRESET: return "channel reset: an impossible value was found in the region";
 	case ECONNREFUSED: return "the listener had no room";
+	case EPROTOTYPE: return "the listener under that name takes channels of another kind";
+	case ECANCELED: return "the call was cancelled";
 	case EADDRINUSE: return "another live peer listens under that name";
 	case ENODEV: return "no such device or region, or it is gone";
 	case ESTALE: return "this peer was taken for dead while it was stopped; attach again";

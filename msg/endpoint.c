@@ -90,8 +90,9 @@ static void publish(struct msg_listener *listener, enum endpoint_state state)
 	presence_changed(listener->region);
 }
 
-int msg_listen(struct msg_region *region, const char *text,
-	const struct msg_channel_options *options, struct msg_listener **result)
+int endpoint_listen(struct msg_region *region, const char *text,
+	const struct msg_channel_options *options, enum wire_kind kind,
+	struct msg_listener **result)
 {
 	struct msg_listener *listener;
 	char name[WIRE_NAME];
@@ -116,6 +117,7 @@ int msg_listen(struct msg_region *region, const char *text,
 		return -ENOMEM;
 	listener->region = region;
 	listener->index = i;
+	listener->kind = kind;
 	listener->generation = ++region->endpoint_generation[i] & 0xffffff;
 	listener->wire = &region->slot->endpoint[i];
 	if (options)
@@ -124,7 +126,7 @@ int msg_listen(struct msg_region *region, const char *text,
 		listener->name[k] = name[k];
 
 	name_write(listener->wire->name, name);
-	region_store32(&listener->wire->kind, KIND_MESSAGES);
+	region_store32(&listener->wire->kind, kind);
 	region_store64(&listener->wire->refusal, 0);
 	publish(listener, ENDPOINT_TENTATIVE);
 	// Ours must be visible before we look; relax is a barrier where the fence is none.
@@ -153,6 +155,12 @@ int msg_listen(struct msg_region *region, const char *text,
 	presence_wake_all(region);
 	*result = listener;
 	return 0;
+}
+
+int msg_listen(struct msg_region *region, const char *name,
+	const struct msg_channel_options *options, struct msg_listener **listener)
+{
+	return endpoint_listen(region, name, options, KIND_MESSAGES, listener);
 }
 
 void msg_unlisten(struct msg_listener *listener)

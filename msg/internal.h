@@ -80,6 +80,7 @@ struct msg_region {
 	uint32_t endpoint_generation[WIRE_ENDPOINTS];
 	struct pool *pools;
 	unsigned flights;        /* buffers that receivers have not released yet */
+	struct pattern *patterns; /* msg/pattern.h */
 	char name[WIRE_NAME];
 	bool named_default;
 };
@@ -87,6 +88,7 @@ struct msg_region {
 struct msg_listener {
 	struct msg_region *region;
 	unsigned index;
+	enum wire_kind kind;
 	uint32_t generation;
 	struct wire_endpoint *wire;
 	struct msg_channel_options options;
@@ -106,6 +108,7 @@ struct msg_channel {
 	struct ring_rx rx;
 	int error;               /* nothing goes on: -EPIPE, -ECONNRESET, -ENODEV, -ESTALE, or 0 */
 	int send_error;          /* nothing can be sent: as error, or -EPIPE while draining */
+	enum wire_kind kind;
 	bool opened;             /* both rings are known */
 	bool lingering;          /* closed by the app: waiting for the other side to let go */
 	bool peer_ended;         /* the other side sends no more: drain, then -EPIPE */
@@ -248,6 +251,10 @@ struct endpoint_place {
 };
 bool endpoint_find(struct msg_region *region, const char name[WIRE_NAME],
 	struct endpoint_place *place);
+/* msg_listen for channels of a kind. */
+int endpoint_listen(struct msg_region *region, const char *name,
+	const struct msg_channel_options *options, enum wire_kind kind,
+	struct msg_listener **listener);
 
 /* ---- channel.c ---- */
 void channel_check(struct msg_channel *channel);

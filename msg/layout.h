@@ -18,7 +18,7 @@
 
 #define WIRE_MAGIC      0x0053554d48545349ull /* "ISTHMUS\0" */
 #define WIRE_MAJOR      1u
-#define WIRE_MINOR      0u
+#define WIRE_MINOR      1u
 #define WIRE_VERSION    (WIRE_MAJOR << 16 | WIRE_MINOR)
 #define WIRE_LINE       64u
 #define WIRE_MIN_SIZE   65536u
@@ -90,6 +90,8 @@ enum endpoint_state {
 /* What a channel carries; further patterns take further numbers. */
 enum wire_kind {
 	KIND_MESSAGES = 0,
+	KIND_CALLS = 1,          /* msg/call.h */
+	KIND_QUEUE = 2,          /* msg/queue.h */
 };
 
 /* Why a connect was refused or a channel reset; never an errno value. */

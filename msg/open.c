@@ -2,6 +2,8 @@
 // How channels come to be: connecting and accepting. The state table is in channel.c.
 #include "msg/channel.h"
 
+#define RING_AGAIN_NS (5 * NS_PER_MS)
+
 /* ---- connecting ---- */
 
 // The block of the listener that names ours; the status or 0.
@@ -27,16 +29,6 @@ static uint64_t find_answer(const struct msg_channel *channel, uint32_t *index)
 	return 0;
 }
 
-struct connecting {
-	struct msg_region *region;
-	struct msg_channel *channel;
-	char name[WIRE_NAME];
-	struct endpoint_place place;
-	uint64_t status;
-	uint32_t index;
-	int refused;
-};
-
 static bool connect_found(void *arg)
 {
 	struct connecting *c = arg;
@@ -60,7 +52,7 @@ static bool connect_answered(void *arg)
 	refusal = region_load64(&endpoint->refusal);
 	if (refusal >> 4 == ((uint64_t)c->channel->generation << 28 |
 		(uint64_t)c->region->index << 12 | c->channel->index) && (refusal & 0xf)) {
-		c->refused = -ECONNREFUSED;
+		c->refused = (refusal & 0xf) == REASON_BAD_KIND ? -EPROTOTYPE : -ECONNREFUSED;
 		return true;
 	}
 	if (c->region->view[c->place.slot].life == c->place.life &&
@@ -97,75 +89,133 @@ static void connect_withdraw(struct msg_channel *channel)
 	presence_wake(region, channel->peer_slot, false);
 }
 
-// One request to the listener at c->place. 0: open; -EAGAIN: it is gone, look for another.
-static int connect_request(struct connecting *c, uint64_t deadline)
+// Asks the listener at c->place.
+static int connect_request(struct connecting *c)
 {
-	struct msg_channel *channel = c->channel;
-	struct msg_context *context = c->region->context;
-	int err;
+	struct msg_channel *channel;
+	int err = channel_create(c->region, c->options, c->kind, &c->channel);
 
+	if (err)
+		return err;
+	channel = c->channel;
 	channel_set_peer(channel, c->place.slot, c->place.life);
 	c->status = 0;
 	c->refused = 0;
+	c->ring_again = 0;
 	channel_write_block(channel, c->place.generation << 8 | c->place.index);
 	channel_set_state(channel, CHANNEL_CONNECT);
-	for (;;) {
-		uint64_t step = context_now(context) + 5 * NS_PER_MS;
+	return c->region->error;
+}
 
-		// A ring can be lost while QEMU doesn't yet know the peer: again until answered.
-		presence_wake(c->region, c->place.slot, true);
-		err = wait_for(context, connect_answered, c, step < deadline ? step : deadline);
-		if (!err || context_now(context) >= deadline)
-			break;
+// The listener answered.
+static int connect_finish(struct connecting *c, struct msg_channel **result)
+{
+	struct msg_channel *channel = c->channel;
+
+	if (!channel_take_ring(channel, c->index, c->status)) {
+		channel_fault(channel, "impossible ring in an answer",
+			slot_channel(c->region, c->place.slot, c->index), c->status);
+		return channel->error;
 	}
+	channel_opened(channel);
+	presence_wake(c->region, c->place.slot, false);
 	if (c->region->error)
 		return c->region->error;
-	if (c->status) {
-		if (!channel_take_ring(channel, c->index, c->status)) {
-			channel_fault(channel, "impossible ring in an answer",
-				slot_channel(c->region, c->place.slot, c->index), c->status);
-			return channel->error;
-		}
-		channel_opened(channel);
-		presence_wake(c->region, c->place.slot, false);
-		return c->region->error;
+	*result = channel;
+	c->channel = NULL;
+	return 0;
+}
+
+int connect_begin(struct connecting *c, struct msg_region *region, const char *name,
+	const struct msg_channel_options *options, enum wire_kind kind)
+{
+	unsigned i;
+	int err;
+
+	*c = (struct connecting){ .region = region, .options = options, .kind = kind };
+	err = name_copy(c->name, name);
+	for (i = 0; i < WIRE_ENDPOINTS && !err; i++)
+		if (region->listener[i] && name_equal(region->listener[i]->name, c->name))
+			err = -EINVAL;
+	return err;
+}
+
+bool connect_moves(void *arg)
+{
+	struct connecting *c = arg;
+
+	return c->channel ? connect_answered(c) : connect_found(c);
+}
+
+int connect_step(struct connecting *c, struct msg_channel **result)
+{
+	struct msg_region *region = c->region;
+	int err;
+
+	if (!presence_check_self(region))
+		return region->error;
+	if (!c->channel) {
+		if (!connect_found(c))
+			return -EAGAIN;
+		err = region->error ? region->error : connect_request(c);
+		if (err)
+			return err;
 	}
-	return err ? -ETIMEDOUT : c->refused ? c->refused : -EAGAIN;
+	if (!connect_answered(c)) {
+		uint64_t now = context_now(region->context);
+
+		// A ring can be lost while QEMU doesn't yet know the peer: again until answered.
+		if (now >= c->ring_again) {
+			presence_wake(region, c->place.slot, true);
+			c->ring_again = now + RING_AGAIN_NS;
+		}
+		return -EAGAIN;
+	}
+	if (region->error)
+		return region->error;
+	if (c->status)
+		return connect_finish(c, result);
+	// Refused, or the listener is gone: then there may be another one.
+	err = c->refused ? c->refused : -EAGAIN;
+	connect_abandon(c);
+	return err;
+}
+
+void connect_abandon(struct connecting *c)
+{
+	if (c->channel)
+		connect_withdraw(c->channel);
+	c->channel = NULL;
 }
 
 int msg_connect(struct msg_region *region, const char *name,
 	const struct msg_channel_options *options, struct msg_channel **result, uint64_t deadline)
 {
-	struct connecting c = { .region = region };
-	unsigned i;
-	int err;
+	return connect_wait(region, name, options, KIND_MESSAGES, result, deadline);
+}
 
-	err = name_copy(c.name, name);
-	if (err)
-		return err;
-	for (i = 0; i < WIRE_ENDPOINTS; i++)
-		if (region->listener[i] && name_equal(region->listener[i]->name, c.name))
-			return -EINVAL;
-	for (;;) {
-		if (!presence_check_self(region))
-			return region->error;
-		err = wait_for(region->context, connect_found, &c, deadline);
-		if (err)
-			return -ETIMEDOUT;
-		if (region->error)
-			return region->error;
-		err = channel_create(region, options, &c.channel);
-		if (err)
-			return err;
-		err = connect_request(&c, deadline);
-		if (!err) {
-			*result = c.channel;
-			return 0;
-		}
-		connect_withdraw(c.channel);
+int connect_wait(struct msg_region *region, const char *name,
+	const struct msg_channel_options *options, enum wire_kind kind,
+	struct msg_channel **result, uint64_t deadline)
+{
+	struct connecting c;
+	int err = connect_begin(&c, region, name, options, kind);
+
+	while (!err) {
+		uint64_t until = deadline;
+
+		err = connect_step(&c, result);
 		if (err != -EAGAIN)
-			return err;
+			break;
+		if (c.channel && c.ring_again < until)
+			until = c.ring_again;
+		err = 0;
+		if (wait_for(region->context, connect_moves, &c, until) &&
+			context_now(region->context) >= deadline)
+			err = -ETIMEDOUT;
 	}
+	connect_abandon(&c);
+	return err;
 }
 
 /* ---- accepting ---- */
@@ -274,11 +324,11 @@ static int answer(struct msg_listener *listener, const struct request *r,
 	uint64_t status;
 	int err;
 
-	if (region_load32(&block->kind) != KIND_MESSAGES) {
+	if (region_load32(&block->kind) != (uint32_t)listener->kind) {
 		refuse(listener, r, REASON_BAD_KIND);
 		return -EAGAIN;
 	}
-	err = channel_create(region, &listener->options, &channel);
+	err = channel_create(region, &listener->options, listener->kind, &channel);
 	if (err) {
 		refuse(listener, r, err == -ENOSPC ? REASON_NO_LAND : REASON_NO_CHANNEL);
 		return err;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // One attachment to one region: joining, leaving, what happened, and figures.
+#include "msg/pattern.h"
 #include "msg/transfer.h"
 
 static void region_free(struct msg_region *region)
@@ -118,6 +119,7 @@ int msg_leave(struct msg_region *region)
 		return 0;
 	context = region->context;
 	err = presence_check_self(region) ? 0 : region->error;
+	patterns_forget(region);
 	region_withdraw(region);
 	for (i = 0; i < WIRE_ENDPOINTS; i++)
 		context_free(context, region->listener[i]);

@@ -13,7 +13,7 @@
  * Behind it stands a backing timer: a sleep never lasts longer than backing_ns, so that a missing
  * fence or a lost doorbell costs time and not a hang. Such rescues are counted.
  */
-#include "msg/internal.h"
+#include "msg/pattern.h"
 
 #define POLLS_PER_RELAX 16
 #define POLLS_PER_CLOCK 64
@@ -295,6 +295,7 @@ static bool item_ready(struct wait_set *set, struct msg_wait_item *item)
 	case MSG_WAIT_ACCEPT: return listener_waiting(item->listener);
 	case MSG_WAIT_EVENT: return presence_event_waiting(item->region);
 	case MSG_WAIT_TIMER: return context_now(set->context) >= item->at;
+	case MSG_WAIT_PATTERN: return pattern_ready(item->pattern);
 	}
 	return false;
 }
@@ -317,6 +318,7 @@ static struct msg_context *item_context(const struct msg_wait_item *item)
 	case MSG_WAIT_SEND: return item->channel->region->context;
 	case MSG_WAIT_ACCEPT: return item->listener->region->context;
 	case MSG_WAIT_EVENT: return item->region->context;
+	case MSG_WAIT_PATTERN: return ((struct pattern *)item->pattern)->region->context;
 	case MSG_WAIT_TIMER: break;
 	}
 	return NULL;
@@ -335,22 +337,63 @@ static void set_want(struct wait_set *set, bool want)
 	}
 }
 
+// What the waiting is for, before it begins. Returns when the next timer ends it.
+static uint64_t set_prepare(struct wait_set *set, uint64_t deadline)
+{
+	uint64_t until = deadline;
+	unsigned i;
+
+	for (i = 0; i < set->count; i++) {
+		struct msg_wait_item *item = &set->items[i];
+
+		if (item->type == MSG_WAIT_TIMER)
+			until = item->at < until ? item->at : until;
+		else if (!set->context)
+			set->context = item_context(item);
+		if (item->type == MSG_WAIT_ACCEPT || item->type == MSG_WAIT_EVENT ||
+			(item->type == MSG_WAIT_PATTERN && !pattern_channels_only(item->pattern)))
+			set->channels_only = false;
+		item->ready = false;
+	}
+	return until;
+}
+
+// Before that, a pattern among the items has something to do by itself.
+static uint64_t set_due(const struct wait_set *set, uint64_t until)
+{
+	unsigned i;
+
+	for (i = 0; i < set->count; i++)
+		if (set->items[i].type == MSG_WAIT_PATTERN) {
+			uint64_t due = pattern_due(set->items[i].pattern);
+
+			until = due < until ? due : until;
+		}
+	return until;
+}
+
+static int set_wait(struct wait_set *set, uint64_t until)
+{
+	uint64_t due;
+	int err;
+
+	set_want(set, true);
+	do {
+		due = set_due(set, until);
+		err = (set->channels_only ? wait_for_channel : wait_for)(set->context, set_ready,
+			set, due);
+	} while (err && due < until);
+	set_want(set, false);
+	return err;
+}
+
 int msg_wait(struct msg_wait_item *items, unsigned count, uint64_t deadline)
 {
 	struct wait_set set = { .items = items, .count = count, .channels_only = true };
-	uint64_t until = deadline;
+	uint64_t until = set_prepare(&set, deadline);
 	unsigned i;
 	int ready = 0, err;
 
-	for (i = 0; i < count; i++) {
-		if (items[i].type == MSG_WAIT_TIMER)
-			until = items[i].at < until ? items[i].at : until;
-		else if (!set.context)
-			set.context = item_context(&items[i]);
-		if (items[i].type == MSG_WAIT_ACCEPT || items[i].type == MSG_WAIT_EVENT)
-			set.channels_only = false;
-		items[i].ready = false;
-	}
 	if (!set.context) {
 		// Only timers: nothing of a region can end the wait.
 		if (until == MSG_FOREVER)
@@ -358,10 +401,7 @@ int msg_wait(struct msg_wait_item *items, unsigned count, uint64_t deadline)
 		err = msg_now_ns() >= deadline ? -EAGAIN : -ETIMEDOUT;
 		msg_sleep_until(until);
 	} else {
-		set_want(&set, true);
-		err = (set.channels_only ? wait_for_channel : wait_for)(set.context, set_ready, &set,
-			until);
-		set_want(&set, false);
+		err = set_wait(&set, until);
 	}
 	for (i = 0; i < count; i++) {
 		items[i].ready = items[i].type == MSG_WAIT_TIMER ?

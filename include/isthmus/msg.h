@@ -180,6 +180,7 @@ int msg_accept(struct msg_listener *listener, struct msg_channel **channel, uint
 
 /* Opens a channel to the named endpoint; waits for a listener that isn't there yet.
  * -ETIMEDOUT: nobody listened or accepted in time; -ECONNREFUSED: the listener had no room;
+ * -EPROTOTYPE: who listens under that name takes channels of another kind (of a pattern);
  * -ENOSPC: this peer has no channel or the region no memory left; -EINVAL: bad name, or this
  * peer's own listener; -ENOMEM. */
 int msg_connect(struct msg_region *region, const char *name,
@@ -304,6 +305,7 @@ enum msg_wait_type {
 	MSG_WAIT_ACCEPT,   /* listener: msg_accept would not block */
 	MSG_WAIT_EVENT,    /* region: msg_next_event has something */
 	MSG_WAIT_TIMER,    /* at: the time has come */
+	MSG_WAIT_PATTERN,  /* pattern: the handle of a pattern; what ready means, its header says */
 };
 
 struct msg_wait_item {
@@ -314,6 +316,7 @@ struct msg_wait_item {
 		struct msg_listener *listener;
 		struct msg_region *region;
 		uint64_t at;
+		void *pattern; /* struct msg_caller *, struct msg_server *, ... */
 	};
 };
 
