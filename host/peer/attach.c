@@ -40,6 +40,19 @@ static void context_drop(void)
 	}
 }
 
+// The child of a fork is not the peer that its parent is: it attaches for itself, and must not mark
+// the parent asleep, nor read its doorbells.
+static void forget_parent(void)
+{
+	regions = NULL;
+	context = NULL;
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, forget_parent);
+}
+
 void peer_read_server(struct peer_region *region)
 {
 	struct ivshmem_client_event event;
@@ -86,9 +99,10 @@ static void peer_close(void *arg)
 {
 	struct peer_region *region = arg, **link = &regions;
 
-	while (*link != region)
+	while (*link && *link != region)
 		link = &(*link)->next;
-	*link = region->next;
+	if (*link)
+		*link = region->next;
 	peer_free_region(region);
 	context_drop();
 }
@@ -204,10 +218,12 @@ int msg_await(const char *where, uint64_t deadline)
 int msg_attach(const char *where, const struct msg_options *options, struct msg_region **result)
 {
 	struct msg_options wishes = options ? *options : (struct msg_options){ 0 };
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct peer_region *region;
 	struct msg_region_ops ops;
 	int err;
 
+	pthread_once(&once, watch_forks);
 	where = choose_place(where);
 	if (!where) {
 		peer_say("which region? Set ISTHMUS_REGION to socket=PATH (of an ivshmem-server) "
