@@ -18,7 +18,7 @@ const char run_options_help[] =
 	"  --size SIZE       size of each shared region (default 4M)\n"
 	"  --vectors N       interrupt vectors of each peer (default 2, at most 256)\n"
 	"  --hugepages[=2M|1G]  regions in huge pages (default: of the size that the system has)\n"
-	"  --hotplug         each region behind a port, to be unplugged and plugged in again (q35, microvm)\n"
+	"  --hotplug H       how regions can be unplugged: native (default on q35), acpi (default on pc) or none\n"
 	"  --master          regions travel with a guest that migrates, and overwrite the other's\n"
 	"  --incoming        guests don't start: they wait for `isthmus migrate`\n"
 	"  --plain           regions without interrupts and without a server (ivshmem-plain)\n"
@@ -68,7 +68,7 @@ static const struct option_rule rules[] = {
 	{ "--bios", STRING, AT(bios), "seabios, qboot, ovmf, ovmf-secure or a file", 0, 0 },
 	{ "--input", STRING, AT(input), "a guest's name, or none", 0, 0 },
 	{ "--keep-going", FLAG, AT(keep_going), NULL, 0, 0 },
-	{ "--hotplug", FLAG, AT(hotplug), NULL, 0, 0 },
+	{ "--hotplug", STRING, AT(hotplug), "native, acpi or none", 0, 0 },
 	{ "--master", FLAG, AT(master), NULL, 0, 0 },
 	{ "--incoming", FLAG, AT(incoming), NULL, 0, 0 },
 	{ "--hugepages", MAYBE_PAGE, AT(hugepages), "a page size such as 2M or 1G", 0, 0 },

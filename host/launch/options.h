@@ -30,7 +30,7 @@ struct run_options {
 	bool plain;
 	bool dry_run;
 	bool keep_going;
-	bool hotplug;			/* regions behind ports of their own, to come and go */
+	const char *hotplug;		/* native, acpi or none: how regions come and go */
 	bool master;			/* regions travel with a migration */
 	bool incoming;			/* guests wait for a migration */
 	bool hugepages;

@@ -13,7 +13,6 @@
 #include "host/launch/child.h"
 #include "host/launch/huge.h"
 #include "host/launch/place.h"
-#include "host/launch/qemu.h"
 
 #define TOPOLOGY_FILE_MAX (1u << 20)
 
@@ -145,6 +144,32 @@ static bool choose_boot(const struct plan *p, struct plan_guest *g, const struct
 	return false;
 }
 
+/*
+ * How the guest's regions can come and go. q35 and microvm have ports with hotplug of their own, pc has
+ * QEMU's ACPI registers on its root bus. microvm is there to be small: its ports are asked for.
+ */
+static bool choose_hotplug(const struct plan *p, struct plan_guest *g, struct text *error)
+{
+	static const char *const names[] = { "none", "native", "acpi" };
+	bool pc = qemu_machine_is_pc(g->machine), q35 = qemu_machine_is_q35(g->machine);
+	const char *wish = p->o->hotplug;
+
+	g->hotplug = q35 ? QEMU_HOTPLUG_NATIVE : pc ? QEMU_HOTPLUG_ACPI : QEMU_HOTPLUG_NONE;
+	if (!wish)
+		return true;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(wish, names[i]) != 0)
+			continue;
+		g->hotplug = (enum qemu_hotplug)i;
+		if ((pc && i == QEMU_HOTPLUG_NATIVE) || (!pc && !q35 && i == QEMU_HOTPLUG_ACPI))
+			break;
+		return true;
+	}
+	text_addf(error, "%s: --hotplug %s: on %s it is %s", g->name, wish, g->machine,
+		  q35 ? "native, acpi or none" : pc ? "acpi or none" : "native or none");
+	return false;
+}
+
 static bool add_guests(struct plan *p, const struct topology_guest *tg, const char *folder,
 		       struct text *error)
 {
@@ -176,7 +201,7 @@ static bool add_guests(struct plan *p, const struct topology_guest *tg, const ch
 			return false;
 		}
 		g->kernel = place_app(folder, tg->app, error);
-		if (!g->kernel || !choose_boot(p, g, tg, error))
+		if (!g->kernel || !choose_boot(p, g, tg, error) || !choose_hotplug(p, g, error))
 			return false;
 		if (!g->mem_mib)
 			g->mem_mib = boot_default_mem(&g->boot);
@@ -459,8 +484,7 @@ void plan_guest_command(const struct plan *p, size_t guest, struct words *out)
 		.cpu = p->cpu, .cpus = p->o->cpus, .mem_mib = g->mem_mib, .bios = g->boot.firmware.bios,
 		.flash_code = g->boot.firmware.code, .flash_vars = g->boot.firmware.vars, .qmp = g->qmp, .gdb = g->gdb,
 		.regions = regions, .n_regions = g->n_on,
-		.ports = p->o->hotplug && strncmp(g->machine, "pc", 2) != 0,
-		.master = p->o->master, .incoming = p->o->incoming, .extra = &p->o->qemu_args,
+		.hotplug = g->hotplug, .master = p->o->master, .incoming = p->o->incoming, .extra = &p->o->qemu_args,
 	};
 
 	for (unsigned int i = 0; i < g->n_on; i++) {

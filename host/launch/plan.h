@@ -9,6 +9,7 @@
 
 #include "host/launch/boot.h"
 #include "host/launch/options.h"
+#include "host/launch/qemu.h"
 #include "host/launch/text.h"
 #include "host/launch/topology.h"
 
@@ -27,6 +28,7 @@ struct plan_guest {
 	char *name;
 	char *kernel;		/* what was named: an ELF, or a medium that the user made */
 	struct boot boot;
+	enum qemu_hotplug hotplug;
 	char *medium;		/* what is booted where that isn't `kernel`: plan_place() */
 	char *append;
 	const char *machine;	/* borrowed from the options or the topology */

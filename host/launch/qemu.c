@@ -15,6 +15,16 @@ static void option(struct words *out, const char *name, const char *value)
 	words_add(out, value);
 }
 
+bool qemu_machine_is_q35(const char *machine)
+{
+	return strncmp(machine, "q35", 3) == 0 || strncmp(machine, "pc-q35", 6) == 0;
+}
+
+bool qemu_machine_is_pc(const char *machine)
+{
+	return strncmp(machine, "pc", 2) == 0 && !qemu_machine_is_q35(machine);
+}
+
 /* PCI on microvm exists only with both; without them there is no bus for the device to sit on. */
 static const char *machine_value(const char *machine)
 {
@@ -46,8 +56,9 @@ static void add_socket(struct words *out, const char *id, const char *path, cons
 }
 
 /*
- * A port for hotplug by PCI Express's own means, which a guest can serve without an interpreter for
- * ACPI's language. Firmware leaves an empty port 2 MiB: a larger region needs its room said.
+ * A port for hotplug: the root bus of a PCI Express machine takes nothing while it runs. By the port's own
+ * means a guest can serve it without an interpreter for ACPI's language. Firmware leaves an empty port
+ * 2 MiB: a larger region needs its room said.
  */
 static void add_port(struct words *out, const struct qemu_region *r, size_t index)
 {
@@ -59,6 +70,11 @@ static void add_port(struct words *out, const struct qemu_region *r, size_t inde
 			   index + 1, index + 1, (unsigned long long)r->size);
 }
 
+static bool has_ports(const struct qemu_config *c)
+{
+	return c->hotplug != QEMU_HOTPLUG_NONE && !qemu_machine_is_pc(c->machine);
+}
+
 static void add_region(struct words *out, const struct qemu_config *c, size_t index)
 {
 	const struct qemu_region *r = &c->regions[index];
@@ -67,7 +83,7 @@ static void add_region(struct words *out, const struct qemu_config *c, size_t in
 
 	/* Each part has an id, so that QMP can take the device out and put it back. */
 	snprintf(id, sizeof(id), "iv%zu", index);
-	if (c->ports) {
+	if (has_ports(c)) {
 		add_port(out, r, index);
 		snprintf(tail, sizeof(tail), ",bus=port%zu", index);
 	}
@@ -154,8 +170,10 @@ void qemu_command(const struct qemu_config *c, struct words *out)
 		add_socket(out, "qmp", c->qmp, ",server=on,wait=off");
 		option(out, "-mon", "chardev=qmp,mode=control");
 	}
-	if (c->ports && strncmp(c->machine, "q35", 3) == 0)
+	if (c->hotplug == QEMU_HOTPLUG_NATIVE && qemu_machine_is_q35(c->machine) && c->n_regions)
 		option(out, "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off");
+	if (c->hotplug == QEMU_HOTPLUG_NONE && qemu_machine_is_pc(c->machine) && c->n_regions)
+		option(out, "-global", "PIIX4_PM.acpi-root-pci-hotplug=off");
 	for (size_t i = 0; i < c->n_regions; i++)
 		add_region(out, c, i);
 	if (c->incoming)

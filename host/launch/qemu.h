@@ -12,6 +12,13 @@
 
 #include "host/launch/text.h"
 
+/* How a region can be taken from a running guest and given back. */
+enum qemu_hotplug {
+	QEMU_HOTPLUG_NONE,	/* on the root bus, as QEMU puts it there */
+	QEMU_HOTPLUG_NATIVE,	/* a root port for each region, by PCI Express's own means */
+	QEMU_HOTPLUG_ACPI,	/* by QEMU's ACPI registers; on q35 behind root ports */
+};
+
 struct qemu_region {
 	bool plain;		/* ivshmem-plain: no interrupts, no server */
 	const char *path;	/* the server's socket, or the backing file of a plain region */
@@ -37,11 +44,15 @@ struct qemu_config {
 	const char *gdb;	/* socket on which QEMU waits, stopped, for gdb */
 	const struct qemu_region *regions;
 	size_t n_regions;
-	bool ports;		/* a root port for each region, with hotplug that needs no ACPI */
+	enum qemu_hotplug hotplug;
 	bool master;		/* regions travel with a migration */
 	bool incoming;		/* wait for a migration, without devices whose region doesn't travel */
 	const struct words *extra;	/* verbatim, last */
 };
+
+/* Whether `machine`, a name or a whole -machine value, is of that family: pc-q35-7.2 is a q35. */
+bool qemu_machine_is_q35(const char *machine);
+bool qemu_machine_is_pc(const char *machine);
 
 /* Append the program and its arguments to `out`. */
 void qemu_command(const struct qemu_config *c, struct words *out);

@@ -229,8 +229,15 @@ bool vm_unplug(struct vm *vm, const struct vm_device *d, unsigned int timeout_s,
 	bool seen = !d->plain && look_at_files(vm, &before);
 	int gone;
 
-	if (!qmp_tell(&vm->qmp, "device_del", json_pack("{s:s}", "id", d->id), error))
+	if (!qmp_tell(&vm->qmp, "device_del", json_pack("{s:s}", "id", d->id), error)) {
+		if (strstr(error->s, "does not support hotplugging")) {
+			text_free(error);
+			*error = (struct text){ 0 };
+			text_addf(error, "%s: %s can't be unplugged: it is on a bus without hotplug, as after "
+				  "isthmus run --hotplug none", vm->name, d->id);
+		}
 		return false;
+	}
 	gone = qmp_wait(&vm->qmp, "DEVICE_DELETED", "device", d->id, timeout_s * NS_PER_S, error);
 	if (gone == 0)
 		text_addf(error, "%s: the guest didn't let %s go within %u s; it stays plugged in until it does",
@@ -318,8 +325,9 @@ static bool choose_bus(struct vm *vm, struct vm_device *d, struct text *error)
 	json_decref(all);
 	json_decref(buses);
 	if (!d->bus && !error->n)
-		text_addf(error, "%s: has no empty port to plug into; `isthmus run --hotplug` gives its guests "
-			  "one for each region", vm->name);
+		text_addf(error, "%s: has no empty port to plug into; on q35 each region of its run has one, unless "
+			  "--hotplug none, and one more is --qemu-arg -device --qemu-arg "
+			  "pcie-root-port,id=more,slot=20,chassis=20", vm->name);
 	return d->bus != NULL;
 }
 

@@ -8,7 +8,7 @@
  *   t      triple fault          h      sleep for ever
  *   r      read a line from the serial port and print it in brackets
  *   f      print lines for ever
- *   d      find the first ivshmem device on bus 0, remember its BAR2; print "ivshmem: N device(s)"
+ *   d      find the first ivshmem device on buses 0 to 15, remember its BAR2; print "ivshmem: N device(s)"
  *   gHH    write the byte HH to the start of the region
  *   pHH    wait until it is there
  *
@@ -163,7 +163,7 @@ find_device:
 	and	$~0xf, %eax
 	mov	%eax, region
 2:	add	$0x800, %ebx
-	cmp	$0x80010000, %ebx
+	cmp	$0x80100000, %ebx
 	jne	1b
 	mov	$device_text, %edi
 	call	print

@@ -88,11 +88,11 @@ def rounds(scene, *words):
 
 
 def test_rounds_q35(scene):
-    rounds(scene, "--hotplug")
+    rounds(scene)
 
 
 def test_rounds_q35_plain(scene):
-    rounds(scene, "--hotplug", "--plain")
+    rounds(scene, "--plain")
 
 
 def test_rounds_pc(scene):
@@ -136,7 +136,7 @@ def dance(scene, *words, more=()):
 
 
 def test_dance_q35(scene):
-    dance(scene, "--hotplug")
+    dance(scene)
 
 
 def test_dance_pc(scene):
@@ -146,7 +146,7 @@ def test_dance_pc(scene):
 def test_dance_stay(scene):
     """The guest goes on with the region that it had, whose server is the other run's."""
     server = scene.server("4M", 2, "--sticky-ids")
-    for words in (("--hotplug",), ("--machine", "pc")):
+    for words in ((), ("--machine", "pc")):
         with Run(scene, "from", "replug_bare", words, ("2", "moves")) as here:
             here.wait(r"\| ready$")
             isthmus("unplug", here.guest)
@@ -177,12 +177,16 @@ def test_mistakes(scene):
     isthmus("unplug", status=125, expect="wants a guest")
     isthmus("plug", "x", status=125, expect="wants a guest and a region")
     isthmus("migrate", "x", "x", status=125, expect="can't move to where it is")
-    with Run(scene, "run", "migrant", ("--plain",), ("region",)) as run:
+    for word, machine, kinds in (("native", "pc", "acpi or none"), ("acpi", "microvm", "native or none"),
+                                 ("no", "q35", "native, acpi or none")):
+        isthmus("run", "hello", "--machine", machine, "--hotplug", word, status=125,
+                expect=f"--hotplug {word}: on {machine} it is {kinds}$")
+    with Run(scene, "run", "migrant", ("--plain", "--hotplug", "none"), ("region",)) as run:
         run.wait(r"\| at ")
         isthmus("plug", run.guest, "shm", status=125, expect="no empty port .* --hotplug")
         isthmus("plug", run.guest, "nothing", status=125, expect="no region 'nothing'")
         isthmus("unplug", run.guest, "shm7", status=125, expect="no ivshmem device 'shm7'; there is shm0")
-        isthmus("unplug", run.guest, status=125, expect="does not support hotplugging")
+        isthmus("unplug", run.guest, status=125, expect="can't be unplugged: .* --hotplug none$")
         run.end()
 
 

@@ -49,8 +49,9 @@ static void reads_everything(void **state)
 	run_options_free(&o);
 	words_free(&argv);
 
-	assert_true(parse("x --hotplug --master --incoming", &o, &argv, &error));
-	assert_true(o.hotplug && o.master && o.incoming);
+	assert_true(parse("x --hotplug acpi --master --incoming", &o, &argv, &error));
+	assert_string_equal(o.hotplug, "acpi");
+	assert_true(o.master && o.incoming);
 	run_options_free(&o);
 	words_free(&argv);
 	assert_true(parse("x --hugepages", &o, &argv, &error));

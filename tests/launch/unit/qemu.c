@@ -70,7 +70,8 @@ static void mixed_regions_and_awkward_paths(void **state)
 		.mem_mib = 64,
 		.kernel = "x",
 		.regions = r,
-		.n_regions = 3};
+		.n_regions = 3,
+		.hotplug = QEMU_HOTPLUG_ACPI};
 
 	(void)state;
 	check(&c, "qemu -nodefaults -no-user-config -display none -no-reboot -machine pc "
@@ -97,7 +98,7 @@ static void ports_for_hotplug(void **state)
 		.kernel = "x",
 		.regions = r,
 		.n_regions = 2,
-		.ports = true,
+		.hotplug = QEMU_HOTPLUG_NATIVE,
 		.master = true,
 		.incoming = true};
 
@@ -122,6 +123,35 @@ static void ports_for_hotplug(void **state)
 		  "-device pcie-root-port,id=port0,slot=1,chassis=1 "
 		  "-device pcie-root-port,id=port1,slot=2,chassis=2,pref64-reserve=67108864 "
 		  "-incoming defer");
+}
+
+static void other_ways_of_hotplug(void **state)
+{
+	const struct qemu_region r = {.plain = true, .path = "/m", .size = 2u << 20};
+	struct qemu_config c = {.program = "q", .machine = "pc-q35-7.2", .mem_mib = 64, .kernel = "x",
+		.regions = &r, .n_regions = 1, .hotplug = QEMU_HOTPLUG_ACPI};
+
+	(void)state;
+	check(&c, "q -nodefaults -no-user-config -display none -no-reboot -machine pc-q35-7.2 "
+		  "-smp 1,maxcpus=2 -m 64 -kernel x -serial stdio "
+		  "-device isa-debug-exit,iobase=0xf4,iosize=4 "
+		  "-device pcie-root-port,id=port0,slot=1,chassis=1 "
+		  "-object memory-backend-file,id=iv0,share=on,mem-path=/m,size=2097152 "
+		  "-device ivshmem-plain,id=shm0,memdev=iv0,bus=port0");
+	c.machine = "pc-i440fx-7.2";
+	c.hotplug = QEMU_HOTPLUG_NONE;
+	check(&c, "q -nodefaults -no-user-config -display none -no-reboot -machine pc-i440fx-7.2 "
+		  "-smp 1,maxcpus=2 -m 64 -kernel x -serial stdio "
+		  "-device isa-debug-exit,iobase=0xf4,iosize=4 "
+		  "-global PIIX4_PM.acpi-root-pci-hotplug=off "
+		  "-object memory-backend-file,id=iv0,share=on,mem-path=/m,size=2097152 "
+		  "-device ivshmem-plain,id=shm0,memdev=iv0");
+	c.n_regions = 0;
+	c.hotplug = QEMU_HOTPLUG_NATIVE;
+	c.machine = "q35";
+	check(&c, "q -nodefaults -no-user-config -display none -no-reboot -machine q35 "
+		  "-smp 1,maxcpus=2 -m 64 -kernel x -serial stdio "
+		  "-device isa-debug-exit,iobase=0xf4,iosize=4");
 }
 
 static void every_option(void **state)
@@ -196,6 +226,7 @@ int main(void)
 		cmocka_unit_test(doorbell),
 		cmocka_unit_test(mixed_regions_and_awkward_paths),
 		cmocka_unit_test(ports_for_hotplug),
+		cmocka_unit_test(other_ways_of_hotplug),
 		cmocka_unit_test(every_option),
 		cmocka_unit_test(what_firmware_boots_from),
 		cmocka_unit_test(a_whole_machine_value_is_left_alone),
