@@ -48,7 +48,7 @@ static void start_console(const struct boot_info *info)
 
 static void start_log(void)
 {
-	static const struct log_sink sink = { .write = console_write, .now_ns = clock_peek_ns };
+	static const struct log_sink sink = { .write = console_write, .now_ns = clock_now_ns };
 	static const struct panic_hooks hooks = {
 		.begin = cpu_go_on_alone,
 		.describe = trap_describe_caller,
@@ -134,9 +134,7 @@ static void start_clock(void)
 		.pm_timer_32bit = p->pm_timer_32bit,
 	};
 
-	clock_calibrate(&sources);
-	timer_init();
-	clock_start_refining();
+	clock_set_sources(&sources);
 }
 
 static void run_constructors(void)

@@ -12,6 +12,7 @@
 static struct clock_track track;
 static struct cpu_lock writer;
 static uint64_t start_ticks;
+static bool frozen;
 
 uint64_t clock_ticks(void)
 {
@@ -37,27 +38,37 @@ uint64_t clock_peek_ns(void)
 	return clock_line_at(&line, clock_ticks());
 }
 
+void clock_freeze(void)
+{
+	frozen = true;
+}
+
 uint64_t clock_now_ns(void)
 {
 	bool fell_behind;
-	uint64_t now = clock_track_now(&track, clock_ticks_ordered(), &fell_behind);
+	uint64_t now = clock_track_now(&track, clock_ticks_ordered(), &fell_behind), flags;
 
-	if (fell_behind) {
-		uint64_t flags = cpu_lock_acquire(&writer);
-
-		clock_track_mend(&track, clock_ticks_ordered());
-		cpu_lock_release(&writer, flags);
+	if ((now != 0 && !fell_behind) || frozen)
+		return now;
+	if (now == 0) {
+		clock_need_speed();
+		return clock_peek_ns();
 	}
+	flags = cpu_lock_acquire(&writer);
+	clock_track_mend(&track, clock_ticks_ordered());
+	cpu_lock_release(&writer, flags);
 	return now;
 }
 
 uint64_t clock_ticks_to_ns(uint64_t ticks)
 {
+	clock_need_speed();
 	return clock_scale(ticks, clock_track_line(&track).slope);
 }
 
 uint64_t clock_frequency_hz(void)
 {
+	clock_need_speed();
 	return clock_frequency_of_slope(clock_track_line(&track).slope);
 }
 

@@ -5,8 +5,8 @@
  * 1 GHz exactly). CPUID leaf 15h is used when it agrees with the measurement within 1 %, and alone
  * (or leaf 16h, or the hypervisor's leaf 0x40000010) only where there is nothing to measure with.
  *
- * Each end of a measurement is the tightest of 20 bracketed reads (TSC, source, TSC). The first
- * takes less than a millisecond; later ones, from a timer at growing intervals, go back to the same
+ * Each end of a measurement is the tightest of 20 bracketed reads (TSC, source, TSC). The first, at
+ * the first reading of the clock, takes less than a millisecond; later ones, from a timer at growing intervals, go back to the same
  * starting point and so get better with time. A better speed holds from then on and moves nothing
  * that was. clock_error_ppm() is the bound that follows from the widths of the brackets and
  * the source's own step.
@@ -24,11 +24,14 @@ struct clock_sources {
 	bool pm_timer_32bit;      /* FADT flag TMR_VAL_EXT */
 };
 
-/* Once, after apic_init(). Also measures the APIC timer, if there is an APIC. */
-void clock_calibrate(const struct clock_sources *sources);
+/*
+ * What there is to measure with; after apic_init(). The first reading of the clock then measures, so
+ * that a program that never asks for the time doesn't wait for it at boot.
+ */
+void clock_set_sources(const struct clock_sources *sources);
 
-/* Start the later measurements; after timer_init(). */
-void clock_start_refining(void);
+/* A panic: from here on readings change nothing, neither measure nor mend. */
+void clock_freeze(void);
 
 /* "HPET", "PM timer", ...: what the speed was measured against. */
 const char *clock_source_name(void);

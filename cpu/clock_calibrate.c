@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The clock's speed: measured once before main(), then better and better from a timer.
+// The clock's speed: measured at its first reading, then better and better from a timer.
 #include <isthmus/log.h>
 #include <stddef.h>
 #include "cpu/apic.h"
@@ -13,7 +13,7 @@
 #define NS_PER_MS 1000000ull
 #define NS_PER_S 1000000000ull
 
-#define FIRST_SPAN_NS 400000 /* and the reads at both ends: below the millisecond that boot gives */
+#define FIRST_SPAN_NS 400000 /* and the reads at both ends: below a millisecond */
 #define TRIES_FIRST 20
 #define TRIES_LATER 20
 #define SPIN_MAX 1000000 /* reads of a source until its span must be over, come what may */
@@ -30,6 +30,8 @@
 
 #define GUESSED_HZ 2000000000ull
 
+static struct clock_sources sources;
+static bool unmeasured; /* there are sources, which nobody has measured with */
 static struct clock_source source;
 static struct clock_sample origin; /* count: as shown, at the start of the measurement */
 static bool origin_is_fresh;       /* nothing was measured from it yet */
@@ -41,11 +43,13 @@ static uint64_t refine_interval_ns = REFINE_FIRST_NS;
 
 const char *clock_source_name(void)
 {
+	clock_need_speed();
 	return source_name;
 }
 
 unsigned clock_error_ppm(void)
 {
+	clock_need_speed();
 	return (error_ppb + 999) / 1000;
 }
 
@@ -148,36 +152,6 @@ static void measure_first(void)
 	}
 }
 
-void clock_calibrate(const struct clock_sources *sources)
-{
-	uint64_t begin = clock_ticks();
-	struct clock_source apic;
-	struct clock_sample apic_start = { 0, 0, 0 };
-	bool has_source = clock_source_find(sources, &source);
-	bool has_apic = clock_source_apic(&apic);
-
-	if (has_apic)
-		apic_start = clock_source_sample(&apic, TRIES_FIRST);
-	if (has_source) {
-		origin = clock_source_sample(&source, TRIES_FIRST);
-		origin_is_fresh = false;
-		measure_first();
-	} else {
-		trust_cpuid();
-		while (has_apic &&
-		       clock_scale(clock_ticks() - apic_start.ticks, slope) < FIRST_SPAN_NS)
-			cpu_relax();
-	}
-	clock_set_slope(slope);
-	if (has_apic && cpu_under_tcg())
-		apic_timer_set_frequency(NS_PER_S);
-	else if (has_apic)
-		measure_apic(&apic, &apic_start);
-	log_debug("clock: TSC at %llu kHz by %s, within %u ppm, measured in %llu us",
-		  (unsigned long long)clock_frequency_hz() / 1000, source_name, clock_error_ppm(),
-		  (unsigned long long)clock_ticks_to_ns(clock_ticks() - begin) / 1000);
-}
-
 /* Measure again from the origin; believe it if it is a better value of the same speed. */
 static void refine(void *arg)
 {
@@ -210,10 +184,61 @@ static void refine(void *arg)
 	timer_start(&refine_timer, clock_now_ns() + refine_interval_ns);
 }
 
-void clock_start_refining(void)
+static void start_refining(void)
 {
 	if (!source.lasting || slope == 0)
 		return;
 	refine_timer.fire = refine;
 	timer_start(&refine_timer, clock_now_ns() + refine_interval_ns);
+}
+
+static void calibrate(void)
+{
+	uint64_t begin = clock_ticks();
+	struct clock_source apic;
+	struct clock_sample apic_start = { 0, 0, 0 };
+	bool has_source = clock_source_find(&sources, &source);
+	bool has_apic = clock_source_apic(&apic);
+
+	if (has_apic)
+		apic_start = clock_source_sample(&apic, TRIES_FIRST);
+	if (has_source) {
+		origin = clock_source_sample(&source, TRIES_FIRST);
+		origin_is_fresh = false;
+		measure_first();
+	} else {
+		trust_cpuid();
+		while (has_apic &&
+		       clock_scale(clock_ticks() - apic_start.ticks, slope) < FIRST_SPAN_NS)
+			cpu_relax();
+	}
+	clock_set_slope(slope);
+	if (has_apic && cpu_under_tcg())
+		apic_timer_set_frequency(NS_PER_S);
+	else if (has_apic)
+		measure_apic(&apic, &apic_start);
+	timer_init();
+	start_refining();
+	log_debug("clock: TSC at %llu kHz by %s, within %u ppm, measured in %llu us",
+		  (unsigned long long)clock_frequency_hz() / 1000, source_name, clock_error_ppm(),
+		  (unsigned long long)clock_ticks_to_ns(clock_ticks() - begin) / 1000);
+}
+
+void clock_set_sources(const struct clock_sources *offered)
+{
+	sources = *offered;
+	unmeasured = true;
+}
+
+/* Other CPUs start only after waits on this one, and so find it done. */
+void clock_need_speed(void)
+{
+	uint64_t flags;
+
+	if (!unmeasured)
+		return;
+	unmeasured = false; /* first: what it has to say in the log asks for the time */
+	flags = irq_save();
+	calibrate();
+	irq_restore(flags);
 }

@@ -3,6 +3,7 @@
 // Memory Management" (descriptors), "Interrupt and Exception Handling" (gates, IST).
 #include "cpu/cpu.h"
 #include <stddef.h>
+#include "cpu/clock.h"
 #include "cpu/clock_line.h"
 #include "cpu/control.h"
 #include "cpu/cpuid.h"
@@ -185,6 +186,7 @@ uint32_t cpu_apic_id(unsigned cpu)
 void cpu_go_on_alone(void)
 {
 	irq_disable();
+	clock_freeze();
 	if (cpu_others)
 		cpu_others->stop();
 }

@@ -4,6 +4,7 @@
 #include <isthmus/clock.h>
 #include <stddef.h>
 #include "cpu/apic.h"
+#include "cpu/clock_state.h"
 #include "cpu/lock.h"
 #include "cpu/percpu.h"
 
@@ -77,6 +78,7 @@ void timer_init(void)
 
 bool timer_ready(void)
 {
+	clock_need_speed(); /* which starts them */
 	return ready;
 }
 
@@ -105,6 +107,7 @@ void timer_start(struct timer *timer, uint64_t deadline_ns)
 	uint64_t flags;
 
 	timer_stop(timer);
+	clock_need_speed(); /* which starts a timer of its own: not with the lock held */
 	flags = cpu_lock_acquire(&cpu->timer_lock);
 	timer->cpu = cpu;
 	timer->deadline_ns = deadline_ns;

@@ -21,10 +21,10 @@ struct timer {
 	bool active;
 };
 
-/* Take over the APIC timer; once, after apic_init() and clock_calibrate(). */
+/* Take over the APIC timer; once, when its frequency is known. */
 void timer_init(void);
 
-/* Has timer_init() been called, on a CPU with an APIC? */
+/* Are there timers? Needs an APIC. */
 bool timer_ready(void);
 
 /* Start, or move to another deadline; the caller keeps the timer alive until fired or stopped. */

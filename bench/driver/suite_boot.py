@@ -103,20 +103,30 @@ def minimal_initramfs(folder):
 
 
 def linux_kernel():
+    """Path of a kernel and None, or None and why there is none."""
     named = os.environ.get("ISTHMUS_BENCH_LINUX")
-    found = [pathlib.Path(named)] if named else sorted(pathlib.Path("/boot").glob("vmlinuz-*"))
-    return found[-1] if found and found[-1].exists() else None
+    if named:
+        return (named, None) if os.path.exists(named) else (None, f"no {named}")
+    found = subprocess.run([pathlib.Path(__file__).parent.parent / "linux.sh"],
+                           capture_output=True, text=True)
+    if found.returncode:
+        return None, (found.stderr.strip() or "bench/linux.sh failed").splitlines()[-1]
+    return found.stdout.strip(), None
 
 
 def linux_side(folder):
-    """Linux on the smallest userland, or None where the machine has no kernel image."""
-    kernel = linux_kernel()
-    initramfs = minimal_initramfs(folder) if kernel and platform.machine() == "x86_64" else None
+    """Linux on the smallest userland and None, or None and why there is none."""
+    if platform.machine() != "x86_64":
+        return None, f"this host is {platform.machine()}"
+    kernel, why = linux_kernel()
+    if not kernel:
+        return None, why
+    initramfs = minimal_initramfs(folder)
     if not initramfs:
-        return None
+        return None, "no compiler for its userland"
     command = qemu("q35", kernel, memory=256, extra=(
         "-initrd", str(initramfs), "-append", "console=ttyS0 quiet"))
-    return command, "-serial", FIRST_WORDS
+    return (command, "-serial", FIRST_WORDS), None
 
 
 def pvh(context, results, folder, image, rounds):
@@ -125,15 +135,14 @@ def pvh(context, results, folder, image, rounds):
         sides = {"floor": (qemu(machine, byte, extra=extra), "-serial", b"!"),
                  APP: (qemu(machine, image, extra=extra), "-serial", FIRST_WORDS)}
         row(results, place, measure(context, results, sides, rounds, place), 1.15, "floor")
-    linux = linux_side(folder)
+    linux, why = linux_side(folder)
     if linux:
         medians = measure(context, results,
                           {APP: (qemu("q35", image), "-serial", FIRST_WORDS), "linux": linux},
                           2 if context.quick else 3, "q35 SeaBIOS, with Linux")
         row(results, "q35 SeaBIOS", medians, None, "linux")
     else:
-        results.missing(f"boot: {APP} / linux", None, False,
-                        "no kernel in /boot; ISTHMUS_BENCH_LINUX names one")
+        results.missing(f"boot: {APP} / linux", None, False, why)
 
 
 def uefi(context, results, folder, rounds):

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /*
- * Nanoseconds since the clock was set up, which in a guest is less than a millisecond before
- * main(). Never goes backwards, not even when the VM migrates; may be called from anywhere, takes
- * tens of nanoseconds.
+ * Nanoseconds since the start: in a guest, since a millisecond or two before main(). Never goes
+ * backwards, not even when the VM migrates; may be called from anywhere, takes tens of nanoseconds;
+ * the first call half a millisecond, in which the clock's speed is measured.
  */
 uint64_t clock_now_ns(void);
 
