@@ -192,13 +192,14 @@ struct wire_channel {
 	uint64_t doorbells;
 	uint64_t suppressed;
 	uint64_t full_waits;
-	uint64_t reserved2[3];
+	uint64_t figure[3];      /* of the kind: see the pattern */
 	/* Line 3: my figures as a receiver. */
 	uint64_t received;
 	uint64_t received_bytes;
 	uint64_t wakeups;
 	uint64_t empty_waits;
-	uint64_t reserved3[4];
+	uint64_t reserved3;
+	uint64_t figure_more[3]; /* of the kind */
 };
 _Static_assert(offsetof(struct wire_channel, ring_offset) == 32, "line 0");
 _Static_assert(offsetof(struct wire_channel, released) == 64, "line 1");
