@@ -43,5 +43,9 @@ bool accel_kvm_works(const char *kvm_device, const char *cpuinfo)
 
 const char *accel_default(void)
 {
+	const char *named = getenv("ISTHMUS_ACCEL");
+
+	if (named && *named)
+		return named;
 	return accel_kvm_works(NULL, NULL) ? "kvm" : "tcg,thread=multi";
 }

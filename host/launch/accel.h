@@ -11,7 +11,7 @@
  */
 bool accel_kvm_works(const char *kvm_device, const char *cpuinfo);
 
-/* The value for -accel where the user gave none. */
+/* The value for -accel where the user gave none: $ISTHMUS_ACCEL, else what works here. */
 const char *accel_default(void);
 
 #endif

@@ -9,6 +9,7 @@ BUILD = os.environ.get("ISTHMUS_BUILD", "build/dev")
 TOOL = os.path.join(BUILD, "bin", "isthmus")
 STUB = os.path.join(BUILD, "boot", "stub.efi")
 QEMU = os.environ.get("ISTHMUS_QEMU", "qemu-system-x86_64")
+ACCEL = os.environ.get("ISTHMUS_ACCEL", "tcg,thread=multi")
 OVMF = "/usr/share/ovmf/OVMF.fd"
 SECURE_CODE = "/usr/share/OVMF/OVMF_CODE_4M.snakeoil.fd"
 SECURE_VARS = "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd"
@@ -65,5 +66,5 @@ def boot_options(kind, medium, arguments, bios):
 def base_line(machine, memory, cpu=None):
     return [QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-machine", {"microvm": "microvm,acpi=on,pcie=on"}.get(machine, machine),
-            "-accel", "tcg,thread=multi", "-smp", "1,maxcpus=2", "-m", memory, "-serial", "stdio",
+            "-accel", ACCEL, "-smp", "1,maxcpus=2", "-m", memory, "-serial", "stdio",
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4"] + (["-cpu", cpu] if cpu else [])

@@ -82,7 +82,7 @@ def show(kind, app, arguments, folder, font):
     picture, monitor = os.path.join(folder, "screen.ppm"), os.path.join(folder, "qmp")
     media.image(app, "-o", medium, "--", *arguments)
     line = [media.QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-no-shutdown",
-            "-machine", "q35", "-accel", "tcg,thread=multi", "-smp", "1,maxcpus=2", "-m", "128",
+            "-machine", "q35", "-accel", media.ACCEL, "-smp", "1,maxcpus=2", "-m", "128",
             "-vga", "std", "-serial", "none", "-qmp", f"unix:{monitor},server=on,wait=off"]
     line += media.boot_options(kind, medium, "", "ovmf" if kind == "uefi" else "seabios")
     process = subprocess.Popen(line, stdin=subprocess.DEVNULL)

@@ -64,7 +64,7 @@ def qemu_line(image, machine="q35", memory="64", append=None, cpu=None, bios=Non
               extra=(), qemu=None, debug_exit=True, serial=True):
     line = [qemu or os.environ.get("ISTHMUS_QEMU", "qemu-system-x86_64"), "-nodefaults",
             "-no-user-config", "-display", "none", "-no-reboot", "-machine", machine,
-            "-accel", "tcg,thread=multi", "-smp", smp, "-m", memory, "-kernel", image,
+            "-accel", os.environ.get("ISTHMUS_ACCEL", "tcg,thread=multi"), "-smp", smp, "-m", memory, "-kernel", image,
             "-serial", "stdio" if serial else "none"]
     if debug_exit:
         line += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]

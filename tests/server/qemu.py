@@ -20,7 +20,7 @@ class Qemu:
     def __init__(self, server, vectors, *args, device=True):
         ours, theirs = socket.socketpair()
         command = [QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-S", "-m", "16",
-                   "-machine", "pc", "-accel", "tcg",
+                   "-machine", "pc", "-accel", os.environ.get("ISTHMUS_ACCEL", "tcg"),
                    "-chardev", f"socket,id=mon,fd={theirs.fileno()}", "-mon", "mon,mode=control"]
         if device:
             command += ["-chardev", f"socket,path={server.path},id=iv0",

@@ -28,7 +28,7 @@ DOORBELL = "qemu-system-x86_64 -device ivshmem-doorbell,vectors=vectors,chardev=
 DOORBELL_CHARDEV = "-chardev socket,path=path,id=id"
 
 BOOT = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "q35",
-        "-accel", "tcg,thread=multi", "-smp", "1,maxcpus=2", "-m", "64", "-serial", "stdio",
+        "-accel", os.environ.get("ISTHMUS_ACCEL", "tcg,thread=multi"), "-smp", "1,maxcpus=2", "-m", "64", "-serial", "stdio",
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", INSPECT]
 SUCCESS = 33
 
