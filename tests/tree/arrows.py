@@ -73,7 +73,7 @@ def breaches(root, path, text):
         owner = None
         if name.startswith("isthmus/"):
             stem = name[len("isthmus/"):-2]
-            owner = PUBLIC_OWNER.get(stem, stem)
+            owner = PUBLIC_OWNER.get(stem, "msg" if stem.startswith("msg_") else stem)
             if room in PUBLIC_USERS or owner in allowed or (room, stem) in PUBLIC_EXTRA:
                 continue
             yield f"includes <{name}>, which belongs to {owner}"
