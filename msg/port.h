@@ -114,7 +114,8 @@ struct msg_wait_ops {
 
 	uint64_t backing_ns; /* longest sleep at first; a lost doorbell costs so much, and up
 			      * to five times as much after a long idle time. 0: 20 ms */
-	uint64_t poll_ns;    /* longest sleep while a peer can't ring this one. 0: 1 ms */
+	uint64_t poll_ns;    /* longest sleep at first while a peer can't ring this one, growing to
+			      * twice backing_ns. 0: 1 ms */
 	void *arg;
 };
 

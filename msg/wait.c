@@ -24,7 +24,9 @@
 #define PROBE_EVERY     64
 #define POLLS_LONG      1000
 #define POLLS_SHORT     16
-#define LONGEST_BACKING 5 /* times backing_ns, when nothing has come for long */
+/* Times backing_ns, when nothing has come for long: while doorbells come, and while not. */
+#define LONGEST_BACKING 5
+#define LONGEST_POLL    2
 #define RESCUE_GRACE_NS (2 * NS_PER_MS)
 
 void context_scan(struct msg_context *context, bool live_only)
@@ -150,7 +152,7 @@ static int sleep_phase(struct msg_context *context, wait_condition *ready, void 
 	const struct msg_wait_ops *ops = context->ops;
 	uint64_t backing = ops->backing_ns ? ops->backing_ns : 20 * NS_PER_MS;
 	uint64_t poll = ops->poll_ns ? ops->poll_ns : NS_PER_MS;
-	uint64_t often = backing, longest = LONGEST_BACKING * backing;
+	uint64_t often = LONGEST_POLL * backing, longest = LONGEST_BACKING * backing;
 
 	for (;;) {
 		uint64_t now = context_now(context), step, until;

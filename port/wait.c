@@ -26,6 +26,7 @@
 volatile bool port_attention;
 static volatile uint64_t wakes; /* written by handlers only */
 static uint64_t wakes_at_prepare;
+static bool timed_out;
 static struct timer backing;
 
 void port_wake(void *unused)
@@ -61,7 +62,10 @@ static void wait_prepare(void *arg)
 {
 	(void)arg;
 	irq_disable();
-	wakes_at_prepare = wakes;
+	/* What came after a sleep that the timer ended must end the next: msg asks whether it did. */
+	if (!timed_out)
+		wakes_at_prepare = wakes;
+	timed_out = false;
 }
 
 static void wait_cancel(void *arg)
@@ -79,6 +83,7 @@ static enum msg_sleep_result wait_sleep_until(void *arg, uint64_t deadline,
 	while (wakes == wakes_at_prepare) {
 		if (clock_now_ns() >= deadline) {
 			result = MSG_SLEEP_TIMER;
+			timed_out = true;
 			break;
 		}
 		/* An earlier time is as good and saves programming the APIC at each sleep: when it
@@ -172,8 +177,6 @@ struct msg_context *port_context(void)
 		.free = wait_free,
 		.random = wait_random,
 		.report = wait_report,
-		/* Twenty wake-ups a second for nothing keep an idle guest under a core's hundredth. */
-		.backing_ns = 50000000,
 	};
 	static struct msg_context *context;
 
