@@ -335,12 +335,17 @@ static int answer(struct msg_listener *listener, const struct request *r,
 	}
 	channel_set_peer(channel, r->slot, region->view[r->slot].life);
 	if (!channel_take_ring(channel, r->index, r->status)) {
-		context_report(region->context, 1,
-			"connect from peer '%s' (slot %u) refused: impossible ring",
-			channel->peer.name,
-			(uint64_t)r->slot);
-		refuse(listener, r, REASON_BAD_VALUE);
+		// Withdrawn or dead since we read it, and its land is not its own any more? Then
+		// nobody lied.
+		if (region_load_acquire64(&block->status) == r->status &&
+			channel_peer_alive(channel)) {
+			context_report(region->context, 1,
+				"connect from peer '%s' (slot %u) refused: impossible ring",
+				channel->peer.name, (uint64_t)r->slot);
+			refuse(listener, r, REASON_BAD_VALUE);
+		}
 		channel_destroy(channel);
+		presence_scan(region);
 		return -EAGAIN;
 	}
 	channel_write_block(channel, 0);
