@@ -260,7 +260,7 @@ static void greet(struct link_seat *seat, const struct link_head *head, const st
 	struct msg_link *link = seat->link;
 	struct link_hello hello;
 
-	if (head->type == LINK_RESET) {
+	if (head->type == LINK_RESET && (seat->heard_hello || !link->listens)) {
 		link_break(link, -ECONNRESET);
 	} else if (head->type == LINK_GO && link->listens && seat->heard_hello) {
 		go_up(link, link->peer_expected);
@@ -273,7 +273,8 @@ static void greet(struct link_seat *seat, const struct link_head *head, const st
 		else
 			take_answer(seat, &hello);
 	} else {
-		reset(seat);
+		// Nothing that a link says: whoever it is, the conversation isn't harmed.
+		channel_drop(seat);
 	}
 }
 
@@ -345,7 +346,8 @@ static bool pull(struct link_seat *seat)
 	} else {
 		greet(seat, &head, &view);
 	}
-	msg_release(seat->channel, 1);
+	if (seat->channel)
+		msg_release(seat->channel, 1);
 	return true;
 }
 
@@ -408,11 +410,6 @@ static bool step(struct pattern *pattern)
 	return link_error(link) || link->seat->view.data || link->peer_finished;
 }
 
-static void tend(struct pattern *pattern)
-{
-	step(pattern);
-}
-
 static uint64_t due(struct pattern *pattern)
 {
 	struct link_seat *seat = (struct link_seat *)pattern;
@@ -435,7 +432,7 @@ static void forget(struct pattern *pattern)
 }
 
 static const struct pattern_ops link_ops = {
-	.step = step, .due = due, .tend = tend, .forget = forget,
+	.step = step, .due = due, .forget = forget,
 };
 
 /* ---- waiting ---- */
@@ -624,6 +621,10 @@ int msg_link_finish(struct msg_link *link)
 
 	if (err || link->finished)
 		return err;
+	if (!link_store_fits(&link->store, 0))
+		step(&link->seat->pattern);
+	if (link_error(link))
+		return link_error(link);
 	if (!link_store_fits(&link->store, 0))
 		return -EAGAIN;
 	link->finished = true;
