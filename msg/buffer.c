@@ -29,6 +29,7 @@ struct msg_buffer {
 	size_t len;
 	unsigned busy;           /* flights */
 	bool held;               /* by the app */
+	struct msg_buffer *next, **link; /* all of the region's */
 };
 
 static struct pool *pool_create(struct msg_region *region, uint64_t size, int *err)
@@ -68,6 +69,13 @@ static void pool_destroy(struct msg_region *region, struct pool **link)
 
 void pools_free(struct msg_region *region)
 {
+	// What the app still holds goes with the region.
+	while (region->buffers) {
+		struct msg_buffer *buffer = region->buffers;
+
+		region->buffers = buffer->next;
+		context_free(region->context, buffer);
+	}
 	while (region->pools)
 		pool_destroy(region, &region->pools);
 }
@@ -201,6 +209,11 @@ int msg_buffer_alloc(struct msg_region *region, size_t len, struct msg_buffer **
 	buffer->region = region;
 	buffer->len = len;
 	buffer->held = true;
+	buffer->next = region->buffers;
+	buffer->link = &region->buffers;
+	if (buffer->next)
+		buffer->next->link = &buffer->next;
+	region->buffers = buffer;
 	*result = buffer;
 	return 0;
 }
@@ -216,6 +229,9 @@ static void buffer_put(struct msg_buffer *buffer)
 
 	if (buffer->held || buffer->busy)
 		return;
+	*buffer->link = buffer->next;
+	if (buffer->next)
+		buffer->next->link = buffer->link;
 	pool_give(region, buffer->pool, buffer->block);
 	context_free(region->context, buffer);
 }

@@ -79,6 +79,7 @@ struct msg_region {
 	struct msg_listener *listener[WIRE_ENDPOINTS];
 	uint32_t endpoint_generation[WIRE_ENDPOINTS];
 	struct pool *pools;
+	struct msg_buffer *buffers; /* that aren't free yet */
 	unsigned flights;        /* buffers that receivers have not released yet */
 	struct pattern *patterns; /* msg/pattern.h */
 	char name[WIRE_NAME];

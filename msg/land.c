@@ -218,6 +218,8 @@ static int claim_once(struct msg_region *region, unsigned index, uint32_t n, uin
 			break;
 		}
 		wait_pause(region->context, 50 * NS_PER_US);
+		if (region->error)
+			break;
 	}
 	if (!presence_check_self(region))
 		return region->error;

@@ -309,6 +309,8 @@ static bool accept_ready(void *arg)
 
 static void refuse(struct msg_listener *listener, const struct request *r, enum wire_reason reason)
 {
+	if (listener->region->error)
+		return;
 	region_store_release64(&listener->wire->refusal, refusal_word(r, reason));
 	presence_changed(listener->region);
 	presence_wake(listener->region, r->slot, true);

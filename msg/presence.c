@@ -210,15 +210,28 @@ void presence_stop_beating(struct msg_region *region)
 	region->beating = false;
 }
 
+// All that were there at the last scan.
+static void wake_seen(struct msg_region *region)
+{
+	uint32_t i;
+
+	for (i = 0; i < region->geo.slots; i++)
+		if (i != region->index && region->view[i].life)
+			presence_wake(region, i, true);
+}
+
 void presence_leave(struct msg_region *region)
 {
 	if (!region->slot)
 		return;
 	presence_stop_beating(region);
+	// The last look around: after the swap the slot isn't ours, which must not pass for an
+	// eviction.
+	presence_scan(region);
 	if (region->gone)
 		return;
 	region_cas64(&region->slot->claim, region->life, CLAIM_WITH(region->life, CLAIM_LEFT));
-	presence_wake_all(region);
+	wake_seen(region);
 }
 
 bool presence_check_self(struct msg_region *region)
@@ -248,6 +261,9 @@ bool presence_wake(struct msg_region *region, uint32_t slot, bool force)
 	struct peer_view *view = &region->view[slot];
 	uint32_t asleep;
 
+	// The look around before this may have found the region gone.
+	if (region->error)
+		return false;
 	region_fence();
 	asleep = region_load32(&region_slot(region, slot)->asleep);
 	if (!(asleep & 1) || (asleep == view->last_rung && !force))
@@ -259,12 +275,11 @@ bool presence_wake(struct msg_region *region, uint32_t slot, bool force)
 
 void presence_wake_all(struct msg_region *region)
 {
-	uint32_t i;
-
+	// What we changed must be visible before we look who is there: pairs with the fence in
+	// mark_asleep of who joins at this moment and doesn't see it.
+	region_fence();
 	presence_scan(region);
-	for (i = 0; i < region->geo.slots; i++)
-		if (i != region->index && region->view[i].life)
-			presence_wake(region, i, true);
+	wake_seen(region);
 }
 
 void presence_changed(struct msg_region *region)

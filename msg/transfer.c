@@ -331,8 +331,9 @@ int channel_empty(struct msg_channel *channel)
 
 bool channel_readable(struct msg_channel *channel)
 {
-	return channel->run_left || ring_poll(&channel->rx) || channel->error ||
-		channel->peer_ended;
+	// The error first: of a region that is gone nothing may be read.
+	return channel->error || channel->run_left || channel->peer_ended ||
+		ring_poll(&channel->rx);
 }
 
 static bool readable_condition(void *arg)
@@ -353,7 +354,7 @@ int channel_await(struct msg_channel *channel, uint64_t deadline)
 	}
 	err = channel_empty(channel);
 	if (err != -EAGAIN || !deadline)
-		return ring_poll(&channel->rx) && !channel->error ? 0 : err;
+		return !channel->error && ring_poll(&channel->rx) ? 0 : err;
 	region_store64(&channel->mine->empty_waits, ++channel->empty_waits);
 	err = wait_for_channel(channel->region->context, readable_condition, channel, deadline);
 	if (!err && channel->region->context->slept && !channel->region->error)
