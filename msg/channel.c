@@ -84,8 +84,11 @@ void channel_forget(struct msg_channel *channel)
 	struct msg_region *region = channel->region;
 
 	buffer_drop_flights(channel);
-	land_release(region, channel->deed);
+	if (channel->deed != DEED_SHARED)
+		land_release(region, channel->deed);
 	region->channel[channel->index] = NULL;
+	if (channel->topic)
+		topic_forget_channel(channel->topic, channel);
 	context_free(region->context, channel);
 }
 
@@ -157,21 +160,34 @@ static uint32_t free_block(const struct msg_region *region)
 	return i;
 }
 
-// Takes a control block and a ring; nothing is visible yet.
-int channel_create(struct msg_region *region, const struct msg_channel_options *options,
-	enum wire_kind kind, struct msg_channel **result)
+int ring_claim(struct msg_region *region, uint32_t wish, uint32_t extra, uint32_t *size,
+	unsigned *deed, uint64_t *offset)
 {
-	uint32_t size = options && options->ring ? options->ring : region->geo.default_ring, i;
-	bool adapt = !options || !options->ring;
-	struct msg_channel *channel;
 	uint32_t rounded = RING_MIN;
 	int err;
 
-	if (size > RING_MAX)
+	if (wish > RING_MAX)
 		return -EINVAL;
-	while (rounded < size)
+	while (rounded < (wish ? wish : region->geo.default_ring))
 		rounded *= 2;
-	i = free_block(region);
+	err = land_claim(region, extra + ring_footprint(rounded), deed, offset);
+	// Who didn't ask for a size takes what there is.
+	while (err == -ENOSPC && !wish && rounded > RING_MIN) {
+		rounded /= 2;
+		err = land_claim(region, extra + ring_footprint(rounded), deed, offset);
+	}
+	*size = rounded;
+	return err == -EMSGSIZE ? -ENOSPC : err;
+}
+
+// Takes a control block and a ring; nothing is visible yet. Subscriptions have the topic's ring.
+int channel_create(struct msg_region *region, const struct msg_channel_options *options,
+	enum wire_kind kind, struct msg_channel **result)
+{
+	struct msg_channel *channel;
+	uint32_t i = free_block(region);
+	int err = 0;
+
 	if (i == region->geo.channels) {
 		// Closed ones whose other side has let go by now come back.
 		presence_scan(region);
@@ -186,25 +202,23 @@ int channel_create(struct msg_region *region, const struct msg_channel_options *
 	channel->index = i;
 	channel->kind = kind;
 	channel->mine = slot_channel(region, region->index, i);
-	err = land_claim(region, ring_footprint(rounded), &channel->deed, &channel->ring_offset);
-	// Who didn't ask for a size takes what there is.
-	while (err == -ENOSPC && adapt && rounded > RING_MIN) {
-		rounded /= 2;
-		err = land_claim(region, ring_footprint(rounded), &channel->deed,
-			&channel->ring_offset);
-	}
+	channel->deed = DEED_SHARED;
+	if (kind != KIND_TOPIC)
+		err = ring_claim(region, options ? options->ring : 0, 0, &channel->ring_size,
+			&channel->deed, &channel->ring_offset);
 	if (err) {
 		context_free(region->context, channel);
-		return err == -EMSGSIZE ? -ENOSPC : err;
+		return err;
 	}
 	channel->generation = ++region->generation[i];
-	channel->ring_size = rounded;
-	channel->limit = ring_limit(rounded);
 	channel->flights_end = &channel->flights;
 	channel->fenced = 0;
 	region->channel[i] = channel;
-	ring_tx_init(&channel->tx, region_pointer(region, channel->ring_offset), rounded,
-		options ? options->start & ~(RING_LINE - 1) : 0);
+	if (kind != KIND_TOPIC) {
+		channel->limit = ring_limit(channel->ring_size);
+		ring_tx_init(&channel->tx, region_pointer(region, channel->ring_offset),
+			channel->ring_size, options ? options->start & ~(RING_LINE - 1) : 0);
+	}
 	*result = channel;
 	return 0;
 }
@@ -226,7 +240,10 @@ void channel_write_block(struct msg_channel *channel, uint32_t endpoint)
 	region_store32(&mine->kind, channel->kind);
 	region_store32(&mine->want, 0);
 	region_store32(&mine->reason, REASON_NONE);
+	region_store32(&mine->options, channel->options);
 	region_store32(&mine->released, channel->rx.released);
+	region_store64(&mine->topic_start, channel->topic_start);
+	region_store64(&mine->topic_number, channel->topic_number);
 	for (i = 0; i < 8 && presence_check_self(channel->region); i++) {
 		region_store64(&mine->sent + i, 0);
 		region_store64(&mine->received + i, 0);
@@ -244,22 +261,39 @@ void channel_set_peer(struct msg_channel *channel, uint32_t slot, uint64_t life)
 	presence_describe(region, slot, &channel->peer);
 }
 
-// The other side's block: found at index, generation. Its ring is checked here, once for all.
-bool channel_take_ring(struct msg_channel *channel, uint32_t index, uint64_t status)
+// The other side's block: found at index, generation.
+static void take_side(struct msg_channel *channel, uint32_t index, uint64_t status)
 {
-	struct msg_region *region = channel->region;
-	const struct wire_channel *theirs = slot_channel(region, channel->peer_slot, index);
-	uint64_t offset = region_load64(&theirs->ring_offset);
-	uint32_t size = region_load32(&theirs->ring_size);
-	uint32_t start = region_load32(&theirs->ring_start);
-
-	channel->theirs = theirs;
+	channel->theirs = slot_channel(channel->region, channel->peer_slot, index);
 	channel->their_index = index;
 	channel->their_generation = STATUS_GENERATION(status);
 	channel->their_status = status;
-	if (region_load32(&theirs->kind) != channel->kind || size < RING_MIN || size > RING_MAX || (size & (size - 1)) || start % RING_LINE ||
+}
+
+// Its ring is checked here, once for all.
+bool channel_take_ring(struct msg_channel *channel, uint32_t index, uint64_t status)
+{
+	struct msg_region *region = channel->region;
+	// In front of a topic's ring lies what its publisher says of it.
+	uint32_t front = channel->kind == KIND_TOPIC ? sizeof(struct wire_topic) : 0;
+	const struct wire_channel *theirs;
+	uint32_t size, start;
+	uint64_t offset;
+
+	take_side(channel, index, status);
+	theirs = channel->theirs;
+	if (region_load32(&theirs->kind) != channel->kind)
+		return false;
+	// A publisher receives nothing.
+	if (channel->topic)
+		return true;
+	offset = region_load64(&theirs->ring_offset);
+	size = region_load32(&theirs->ring_size);
+	start = region_load32(&theirs->ring_start);
+	if (size < RING_MIN || size > RING_MAX || (size & (size - 1)) || start % RING_LINE ||
 		offset % RING_LINE ||
-		!land_belongs(region, channel->peer_slot, offset, ring_footprint(size)))
+		!land_belongs(region, channel->peer_slot, offset - front,
+			front + ring_footprint(size)))
 		return false;
 	ring_rx_init(&channel->rx, region_pointer(region, offset), size, start);
 	channel->fenced = start;

@@ -86,10 +86,13 @@ struct msg_region {
 	bool named_default;
 };
 
+#define DEED_SHARED UINT32_MAX
+
 struct msg_listener {
 	struct msg_region *region;
 	unsigned index;
 	enum wire_kind kind;
+	struct msg_topic *topic; /* KIND_TOPIC: what it is the name of */
 	uint32_t generation;
 	struct wire_endpoint *wire;
 	struct msg_channel_options options;
@@ -110,6 +113,9 @@ struct msg_channel {
 	int error;               /* nothing goes on: -EPIPE, -ECONNRESET, -ENODEV, -ESTALE, or 0 */
 	int send_error;          /* nothing can be sent: as error, or -EPIPE while draining */
 	enum wire_kind kind;
+	struct msg_topic *topic; /* publisher's side of a subscription */
+	uint32_t options;        /* enum wire_option */
+	uint64_t topic_start, topic_number; /* publisher's side: where the subscription began */
 	bool opened;             /* both rings are known */
 	bool lingering;          /* closed by the app: waiting for the other side to let go */
 	bool peer_ended;         /* the other side sends no more: drain, then -EPIPE */
@@ -140,7 +146,7 @@ struct msg_channel {
 	uint32_t run_size;       /* of each message */
 	uint32_t run_left;       /* messages not yet taken; 0: no run */
 	uint64_t stream_offset;  /* bytes of the oldest message already read by msg_read */
-	unsigned deed;           /* of my ring */
+	unsigned deed;           /* of my ring; DEED_SHARED: of somebody else */
 	uint64_t ring_offset;
 	uint32_t ring_size;
 	uint64_t sent, sent_bytes, received, received_bytes;
@@ -275,6 +281,12 @@ bool channel_writable(struct msg_channel *channel);
 /* Fence and look for a sender that waits for the space we gave back. */
 void channel_settle(struct msg_channel *channel);
 void channel_write_figures(struct msg_channel *channel);
+
+/* ---- topic.c ---- */
+/* The subscriber's side asks with these options: what the publisher's shall say. */
+void topic_offer(struct msg_topic *topic, struct msg_channel *channel, uint32_t options);
+/* The publisher's side of a subscription is freed. */
+void topic_forget_channel(struct msg_topic *topic, struct msg_channel *channel);
 
 /* ---- buffer.c ---- */
 int64_t buffer_send_copy(struct msg_channel *channel, const void *data, size_t len,

@@ -92,6 +92,8 @@ enum wire_kind {
 	KIND_MESSAGES = 0,
 	KIND_CALLS = 1,          /* msg/call.h */
 	KIND_QUEUE = 2,          /* msg/queue.h */
+	KIND_TOPIC = 3,          /* msg/topic.h */
+	KIND_GROUP = 4,          /* msg/group.c: nobody connects to these */
 };
 
 /* Why a connect was refused or a channel reset; never an errno value. */
@@ -182,10 +184,13 @@ struct wire_channel {
 	uint32_t kind;           /* enum wire_kind */
 	uint32_t want;           /* 1: I wait for space; look at my `asleep` after releasing */
 	uint32_t reason;         /* enum wire_reason, in state RESET */
-	uint32_t reserved0;
+	uint32_t options;        /* subscriber: enum wire_option */
 	/* Line 1: my progress as a receiver; polled by the sender while its ring is full. */
 	uint32_t released;
-	uint32_t reserved1[15];
+	uint32_t reserved1;
+	uint64_t topic_start;    /* publisher: position and number of the first message that */
+	uint64_t topic_number;   /* this subscriber shall get */
+	uint64_t reserved_line1[5];
 	/* Line 2: my figures as a sender. */
 	uint64_t sent;
 	uint64_t sent_bytes;
@@ -198,14 +203,46 @@ struct wire_channel {
 	uint64_t received_bytes;
 	uint64_t wakeups;
 	uint64_t empty_waits;
-	uint64_t reserved3;
+	uint64_t lost;           /* subscriber: messages of the topic that it didn't get */
 	uint64_t figure_more[3]; /* of the kind */
 };
 _Static_assert(offsetof(struct wire_channel, ring_offset) == 32, "line 0");
 _Static_assert(offsetof(struct wire_channel, released) == 64, "line 1");
+_Static_assert(offsetof(struct wire_channel, topic_start) == 72, "line 1");
 _Static_assert(offsetof(struct wire_channel, sent) == 128, "line 2");
 _Static_assert(offsetof(struct wire_channel, received) == 192, "line 3");
 _Static_assert(sizeof(struct wire_channel) == 256, "channel");
+
+/* What a subscriber asks for. */
+enum wire_option {
+	OPTION_RETAINED = 1,     /* begin with the newest message that is there */
+};
+
+/* In front of a topic's ring; its publisher writes all of it. Positions are those of the ring, in 64
+ * bits. */
+struct wire_topic {
+	/* Line 0: as long as the topic lives. */
+	uint32_t policy;         /* enum msg_topic_policy */
+	uint32_t ring_size;
+	uint64_t start;          /* position of the first message */
+	uint64_t reserved0[6];
+	/* Line 1: with each message. */
+	uint64_t tail;           /* of the oldest message that is whole: moved on before anything of one
+				  * is overwritten */
+	uint64_t newest;         /* of the newest one; after it, by release */
+	uint64_t published;      /* its number; 0: none yet */
+	uint64_t bytes;
+	uint64_t reserved1[4];
+	/* Line 2: figures. */
+	uint64_t full_waits;
+	uint64_t doorbells;
+	uint64_t subscribers;
+	uint64_t reserved2[5];
+	uint64_t reserved3[8];
+};
+_Static_assert(offsetof(struct wire_topic, tail) == 64, "line 1");
+_Static_assert(offsetof(struct wire_topic, full_waits) == 128, "line 2");
+_Static_assert(sizeof(struct wire_topic) == 256, "topic");
 
 /* The state table is in msg/channel.c. */
 enum channel_state {

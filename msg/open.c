@@ -98,6 +98,7 @@ static int connect_request(struct connecting *c)
 	if (err)
 		return err;
 	channel = c->channel;
+	channel->options = c->asks;
 	channel_set_peer(channel, c->place.slot, c->place.life);
 	c->status = 0;
 	c->refused = 0;
@@ -201,20 +202,27 @@ int connect_wait(struct msg_region *region, const char *name,
 	struct connecting c;
 	int err = connect_begin(&c, region, name, options, kind);
 
+	return err ? err : connect_until(&c, result, deadline);
+}
+
+int connect_until(struct connecting *c, struct msg_channel **result, uint64_t deadline)
+{
+	struct msg_context *context = c->region->context;
+	int err = 0;
+
 	while (!err) {
 		uint64_t until = deadline;
 
-		err = connect_step(&c, result);
+		err = connect_step(c, result);
 		if (err != -EAGAIN)
 			break;
-		if (c.channel && c.ring_again < until)
-			until = c.ring_again;
+		if (c->channel && c->ring_again < until)
+			until = c->ring_again;
 		err = 0;
-		if (wait_for(region->context, connect_moves, &c, until) &&
-			context_now(region->context) >= deadline)
+		if (wait_for(context, connect_moves, c, until) && context_now(context) >= deadline)
 			err = -ETIMEDOUT;
 	}
-	connect_abandon(&c);
+	connect_abandon(c);
 	return err;
 }
 
@@ -336,6 +344,8 @@ static int answer(struct msg_listener *listener, const struct request *r,
 		return err;
 	}
 	channel_set_peer(channel, r->slot, region->view[r->slot].life);
+	if (listener->topic)
+		topic_offer(listener->topic, channel, region_load32(&block->options));
 	if (!channel_take_ring(channel, r->index, r->status)) {
 		// Withdrawn or dead since we read it, and its land is not its own any more? Then
 		// nobody lied.
@@ -366,6 +376,15 @@ static int answer(struct msg_listener *listener, const struct request *r,
 	presence_wake(region, r->slot, true);
 	*result = channel;
 	return 0;
+}
+
+int listener_answer(struct msg_listener *listener, struct msg_channel **result)
+{
+	struct request r;
+
+	if (!find_request(listener, &r))
+		return -EAGAIN;
+	return answer(listener, &r, result);
 }
 
 int msg_accept(struct msg_listener *listener, struct msg_channel **result, uint64_t deadline)

@@ -38,6 +38,16 @@ void patterns_forget(struct msg_region *region)
 	}
 }
 
+void patterns_tend(struct msg_region *region)
+{
+	struct pattern *pattern;
+
+	// Nobody but tend itself takes a pattern that has one out of the list meanwhile.
+	for (pattern = region->patterns; pattern && !region->error; pattern = pattern->next)
+		if (pattern->ops->tend)
+			pattern->ops->tend(pattern);
+}
+
 bool pattern_ready(void *arg)
 {
 	struct pattern *pattern = arg;

@@ -17,6 +17,8 @@ struct pattern_ops {
 	uint64_t (*due)(struct pattern *pattern);
 	/* Can nothing but the peers of open channels move it? NULL: no. Waiting is cheaper then. */
 	bool (*channels_only)(struct pattern *pattern);
+	/* Looks around: called with each look at who is there, whoever waits for what. NULL: nothing. */
+	void (*tend)(struct pattern *pattern);
 	/* The region is being left: ends, and frees the handle's private memory. Channels and listeners
 	 * are still there, and whoever doesn't close them leaves that to msg_leave. */
 	void (*forget)(struct pattern *pattern);
@@ -32,6 +34,8 @@ struct pattern {
 void *pattern_create(struct msg_region *region, const struct pattern_ops *ops, size_t size);
 /* Takes it out of the region's list, and frees it. */
 void pattern_destroy(struct pattern *pattern);
+/* context_scan: all that look around. */
+void patterns_tend(struct msg_region *region);
 /* msg_leave: all of them. */
 void patterns_forget(struct msg_region *region);
 

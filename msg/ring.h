@@ -44,7 +44,8 @@ enum ring_type {
 	RING_BUFFER = 2,  /* payload: u64 offset in the region, u64 length */
 	RING_RUN = 3,     /* payload: u32 size, u32 count, then count messages of size bytes, one
 			   * right behind the other, from ring_run_offset */
-	RING_TYPES        /* 4..15: later versions */
+	RING_NUMBERED = 4, /* payload: u64 number, then a message of a topic */
+	RING_TYPES         /* 5..15: later versions */
 };
 
 enum ring_flag {

@@ -45,6 +45,7 @@ void context_scan(struct msg_context *context, bool live_only)
 			if (region->channel[i])
 				channel_settle(region->channel[i]);
 		buffers_reap(region);
+		patterns_tend(region);
 	}
 	context->last_scan_ns = context_now(context);
 }

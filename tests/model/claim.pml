@@ -10,7 +10,7 @@
  * (msg/land.c: claim_once and judge go the same way), one gets it and no two do. A claim that found
  * nobody and nothing in its way is never refused.
  *
- *   NO_FENCE       the fence after TENTATIVE in msg_listen and claim_once
+ *   NO_FENCE       the fence after TENTATIVE in endpoint_listen and claim_once
  *   NO_LOOK        FIRM without a look                IGNORE_HIGHER  a higher slot's TENTATIVE isn't waited for
  *   BOTH_WITHDRAW  any TENTATIVE makes us withdraw: all may lose, and the name stays free
  */

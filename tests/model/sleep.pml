@@ -27,7 +27,7 @@
  *
  * A step's comment names the function that does it. Mutants (-DNO_...) leave one thing out; each must fail.
  *
- *   NO_PUBLISH_FENCE  the fence in channel_published      NO_ASLEEP_FENCE  the fence in mark_asleep
+ *   NO_PUBLISH_FENCE  channel_published, topic_published  NO_ASLEEP_FENCE  the fence in mark_asleep
  *   NO_SETTLE_FENCE   the fence in channel_settle         NO_WAKE_FENCE    the fence in presence_wake
  *   NO_RELOOK         the second look in sleep_once       NO_SETTLE        channel_settle in channel_empty
  *   SPLIT_HLT         sti and hlt as two steps            LATE_PREPARE     interrupts off only at the hlt
