@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From 32-bit protected mode to 64-bit C at the image's high address. In: EBP = how far above its
- * linked load address the image lies (mod 2^32), EBX = the protocol's information, EDI = LOAD() of
- * the C function to call with (EBX, physical address of image_base); interrupts off. Everything
- * before the last jump runs where the image was loaded: each symbol is reached as LOAD(it) + EBP.
+ * From 32-bit protected mode to 64-bit C at the image's high address. In: EBX = the protocol's
+ * information, EDI = LOAD() of the C function to call with (EBX, physical address of image_base).
+ * EBP becomes how far above its linked load address the image lies (mod 2^32): everything before
+ * the last jump runs where the image was loaded, and reaches each symbol as LOAD(it) + EBP.
  */
 #include "boot/tables.h"
 
@@ -16,6 +16,15 @@
 	.code32
 	.globl	boot_enter32
 boot_enter32:
+	cli
+	cld
+	/* No stack yet: borrow the information's first word to learn our own address. */
+	movl	(%ebx), %edx
+	leal	4(%ebx), %esp
+	call	1f
+1:	popl	%ebp
+	movl	%edx, (%ebx)
+	subl	$LOAD(1b), %ebp
 	leal	LOAD(image_main_stack_top)(%ebp), %esp
 
 	/* Where RAM ends within the image nothing would hold, least of all this stack. */

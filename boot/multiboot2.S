@@ -45,15 +45,6 @@ header_end:
 	.code32
 	.globl	boot_multiboot2_start
 boot_multiboot2_start:
-	cli
-	cld
-	/* No stack yet: borrow the information's first word to learn our own address. */
-	movl	(%ebx), %edx
-	leal	4(%ebx), %esp
-	call	1f
-1:	popl	%ebp
-	movl	%edx, (%ebx)
-	subl	$LOAD(1b), %ebp
 	movl	$LOAD(boot_multiboot2), %edi
 	jmp	boot_enter32
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The PVH entry: 32-bit protected mode, paging off, EBX = physical address of the start info.
- * Source: Xen docs/misc/pvh.pandoc. Finds out where the image lies and hands over to the way
- * into 64-bit mode that all 32-bit entries share (enter32.S).
+ * Source: Xen docs/misc/pvh.pandoc. Hands over to the way into 64-bit mode that all 32-bit entries
+ * share (enter32.S).
  */
 #include "boot/tables.h"
 
@@ -19,15 +19,6 @@
 	.code32
 	.globl	boot_pvh_start
 boot_pvh_start:
-	cli
-	cld
-	/* No stack yet: borrow the start info's first word to learn our own address. */
-	movl	(%ebx), %edx
-	leal	4(%ebx), %esp
-	call	1f
-1:	popl	%ebp
-	movl	%edx, (%ebx)
-	subl	$LOAD(1b), %ebp
 	movl	$LOAD(boot_pvh), %edi
 	jmp	boot_enter32
 
