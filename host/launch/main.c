@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The host tool `isthmus`: one row per subcommand. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +33,7 @@ static const struct command {
 
 /* Known here only to be listed: the entry script builds and runs these. */
 static const struct command script_commands[] = {
-	{"test", NULL, "test [ctest options]", "every test of the project"},
+	{"test", NULL, "test [--all] [--accel kvm|tcg] [ctest options]", "every test of the project"},
 	{"bench", NULL, "bench [NAME...]", "the benchmarks"},
 	{"build", NULL, "build", "build and do nothing else"},
 };
@@ -48,6 +49,15 @@ static int command_help(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(script_commands) / sizeof(script_commands[0]); i++)
 		printf("  %-46s %s\n", script_commands[i].usage, script_commands[i].about);
 	return 0;
+}
+
+/* Nobody shall take half a list for a whole one. */
+static int told(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fprintf(stderr, "isthmus: the output could not be written: %s\n", strerror(errno));
+	return status ? status : EXIT_TOOL;
 }
 
 int main(int argc, char **argv)
@@ -66,7 +76,7 @@ int main(int argc, char **argv)
 		name = "help";
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(commands[i].name, name) == 0)
-			return commands[i].run(argc - 2, argv + 2);
+			return told(commands[i].run(argc - 2, argv + 2));
 	}
 	fprintf(stderr, "isthmus: there is no command '%s'; `isthmus help` lists them\n", name);
 	return EXIT_TOOL;

@@ -283,6 +283,12 @@ class BadInput(LaunchTest):
                 self.assertTrue(err.startswith("isthmus: "), err)
                 self.assertIn(part, err)
 
+    def test_output_that_nobody_gets(self):
+        for command in ("list", "help"):
+            with open("/dev/full", "wb") as full:
+                _, _, err = self.run_tool(command, status=EXIT_TOOL, stdout=full)
+            self.assertIn("isthmus: the output could not be written: No space left", err)
+
     def test_commands(self):
         _, _, err = self.run_tool("dance", status=EXIT_TOOL)
         self.assertEqual(err, "isthmus: there is no command 'dance'; `isthmus help` lists them\n")
