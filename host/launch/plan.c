@@ -474,6 +474,18 @@ void plan_server_command(const struct plan *p, size_t region, struct words *out)
 	words_addf(out, "%u", r->vectors);
 }
 
+/* Each region travels with one guest at most, its first one: it gets id 0, which QEMU wants for that. */
+static bool is_master(const struct plan *p, unsigned int region, size_t guest)
+{
+	for (size_t i = 0; i < guest; i++) {
+		for (unsigned int k = 0; k < p->guests[i].n_on; k++) {
+			if (p->guests[i].on[k] == region)
+				return false;
+		}
+	}
+	return true;
+}
+
 void plan_guest_command(const struct plan *p, size_t guest, struct words *out)
 {
 	const struct plan_guest *g = &p->guests[guest];
@@ -491,7 +503,8 @@ void plan_guest_command(const struct plan *p, size_t guest, struct words *out)
 		const struct plan_region *r = &p->regions[g->on[i]];
 
 		regions[i] = (struct qemu_region){ .plain = r->plain, .path = r->path,
-						   .size = r->size, .vectors = r->vectors };
+						   .size = r->size, .vectors = r->vectors,
+						   .master = is_master(p, g->on[i], guest) };
 	}
 	switch (g->boot.kind) {
 	case BOOT_PVH:

@@ -87,11 +87,10 @@ static void add_region(struct words *out, const struct qemu_config *c, size_t in
 		add_port(out, r, index);
 		snprintf(tail, sizeof(tail), ",bus=port%zu", index);
 	}
-	if (c->incoming && !c->master)
+	if (c->incoming && !(c->master && r->master))
 		return;
-	/* auto is on for id 0 alone, as QEMU wants it, and for plain. */
 	if (c->master)
-		strcat(tail, ",master=auto");
+		strcat(tail, r->master ? ",master=on" : ",master=off");
 	if (!r->plain) {
 		add_socket(out, id, r->path, "");
 		words_add(out, "-device");

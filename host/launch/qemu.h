@@ -24,6 +24,7 @@ struct qemu_region {
 	const char *path;	/* the server's socket, or the backing file of a plain region */
 	uint64_t size;		/* bytes */
 	unsigned int vectors;	/* doorbell only */
+	bool master;		/* with qemu_config.master: it travels with this guest */
 };
 
 /* All strings are borrowed. NULL and 0 mean "leave the option out" unless said otherwise. */
@@ -45,7 +46,7 @@ struct qemu_config {
 	const struct qemu_region *regions;
 	size_t n_regions;
 	enum qemu_hotplug hotplug;
-	bool master;		/* regions travel with a migration */
+	bool master;		/* some regions travel with a migration, and the others say that they don't */
 	bool incoming;		/* wait for a migration, without devices whose region doesn't travel */
 	const struct words *extra;	/* verbatim, last */
 };

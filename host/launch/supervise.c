@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,6 +42,7 @@ struct run {
 	uint64_t started_ns;
 	uint64_t told_ns;	/* when the servers were told to end */
 	struct input input;	/* of the guest that reads our stdin */
+	int probe;		/* with --master: to the QMP of the guest that was started last */
 };
 
 static bool guests_all_ended(const struct run *r)
@@ -209,6 +212,32 @@ static void start_guest(struct run *r, struct part *part)
 	}
 }
 
+/*
+ * With --master, guests get their ids in their order: each one is started when the one before has all its
+ * devices, which is when its QEMU greets whoever has connected to its monitor.
+ */
+static bool is_up(struct run *r, const struct part *part)
+{
+	const char *path = r->p->guests[part->index].qmp;
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	char c;
+
+	if (r->probe < 0 && strlen(path) < sizeof(a.sun_path)) {
+		memcpy(a.sun_path, path, strlen(path) + 1);
+		r->probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (r->probe >= 0 && connect(r->probe, (struct sockaddr *)&a, sizeof(a))) {
+			close(r->probe);
+			r->probe = -1;
+		}
+	}
+	if (!part->ended && (r->probe < 0 || recv(r->probe, &c, 1, 0) != 1))
+		return false;
+	if (r->probe >= 0)
+		close(r->probe);
+	r->probe = -1;
+	return true;
+}
+
 /* Start the guests once there is all that they need; returns when to look again. */
 static uint64_t start_guests(struct run *r, uint64_t now)
 {
@@ -237,8 +266,11 @@ static uint64_t start_guests(struct run *r, uint64_t now)
 	if (!made)
 		return UINT64_MAX;
 	for (size_t i = 0; i < r->n_parts && !r->decided; i++) {
-		if (r->parts[i].role == PART_GUEST)
-			start_guest(r, &r->parts[i]);
+		if (r->parts[i].role != PART_GUEST || r->parts[i].started)
+			continue;
+		if (r->p->o->master && i && r->parts[i - 1].role == PART_GUEST && !is_up(r, &r->parts[i - 1]))
+			return now + SERVER_LOOK_NS;
+		start_guest(r, &r->parts[i]);
 	}
 	r->guests_started = true;
 	return UINT64_MAX;
@@ -480,7 +512,7 @@ static void summarise(struct run *r)
 
 int supervise_run(struct plan *p)
 {
-	struct run r = { .p = p };
+	struct run r = { .p = p, .probe = -1 };
 	struct text error = { 0 };
 
 	screen_init(&r.screen, STDOUT_FILENO, STDERR_FILENO);
@@ -513,6 +545,8 @@ int supervise_run(struct plan *p)
 	free(r.parts);
 	guardian_finish(&r.guardian);
 	close(r.signals);
+	if (r.probe >= 0)
+		close(r.probe);
 	text_free(&error);
 	return r.status;
 }

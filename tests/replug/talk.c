@@ -4,14 +4,14 @@
  * "hub". Both send numbered messages with checked payloads, each at its own pace; both demand that
  * every number comes once and in order, over all channels, unplugs, deaths and migrations.
  *
- *   talk stays|moves [WHERE] [--rounds N] [--messages N] [--deaf] [--no-events] [--delay MS] [--ask]
+ *   talk stays|moves [WHERE] [--rounds N] [--messages N] [--deaf] [--no-events] [--delay MS] [--ask] [--full]
  *
  * Whoever loses its region waits for the next one. moves: after N rounds (attachments) and N more
  * messages it finishes; the other one answers with its own end, and both tell their totals. --deaf:
  * receives nothing until the first channel is over, so that the other's send blocks. --no-events:
  * never asks for events, and blocks in msg_link_send and msg_link_recv. --delay: asks for so much
  * time when its device shall leave, and goes on talking. --ask: the rounds don't count, it
- * finishes when a "q" comes on standard input.
+ * finishes when a "q" comes on standard input. --full: sends all that there is room for.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -37,7 +37,7 @@ struct message {
 };
 
 struct talk {
-	bool stays, deaf, no_events, ask;
+	bool stays, deaf, no_events, ask, full;
 	const char *where;
 	unsigned int rounds, messages;
 	uint64_t delay_ns;
@@ -188,6 +188,7 @@ static int converse(void)
 	while (!err) {
 		uint64_t pace = msg_now_ns() + MS;
 		bool there = look_who_is_there(), deaf = talk.deaf && talk.channels == 1 && there;
+		uint64_t before = talk.sent + talk.received;
 
 		err = events_read(&leaving);
 		if (!err && leaving)
@@ -205,12 +206,19 @@ static int converse(void)
 		if (!err && !talk.said_end)
 			err = send_some(talk.stays ? msg_now_ns() + 5 * MS :
 				talk.no_events ? msg_now_ns() + PATIENCE : 0);
-		if (!err) {
-			struct msg_wait_item items[] = {
+		if (!err && !(talk.full && talk.sent + talk.received != before)) {
+			struct msg_wait_item items[3] = {
 				{ .type = MSG_WAIT_TIMER, .at = pace },
-				{ .type = MSG_WAIT_EVENT, .region = talk.region },
 			};
-			msg_wait(items, talk.no_events ? 1 : 2, pace);
+			unsigned int count = 1;
+
+			if (talk.full)
+				items[count++] = (struct msg_wait_item){ .type = MSG_WAIT_PATTERN,
+					.pattern = msg_link_item(talk.link) };
+			if (!talk.no_events)
+				items[count++] = (struct msg_wait_item){ .type = MSG_WAIT_EVENT,
+					.region = talk.region };
+			msg_wait(items, count, pace);
 		}
 	}
 	return err;
@@ -272,6 +280,8 @@ static void parse(int argc, char **argv)
 			talk.deaf = true;
 		else if (!strcmp(argv[i], "--no-events"))
 			talk.no_events = true;
+		else if (!strcmp(argv[i], "--full"))
+			talk.full = true;
 		else if (!strcmp(argv[i], "--ask"))
 			talk.ask = true;
 		else if (!strcmp(argv[i], "--rounds") && more)

@@ -90,7 +90,7 @@ static void ports_for_hotplug(void **state)
 {
 	const struct qemu_region r[] = {
 		{.plain = true, .path = "/m", .size = 2u << 20},
-		{.path = "/s", .size = 64u << 20, .vectors = 4},
+		{.path = "/s", .size = 64u << 20, .vectors = 4, .master = true},
 	};
 	struct qemu_config c = {.program = "q",
 		.machine = "q35",
@@ -99,8 +99,7 @@ static void ports_for_hotplug(void **state)
 		.regions = r,
 		.n_regions = 2,
 		.hotplug = QEMU_HOTPLUG_NATIVE,
-		.master = true,
-		.incoming = true};
+		.master = true};
 
 	(void)state;
 	check(&c, "q -nodefaults -no-user-config -display none -no-reboot -machine q35 "
@@ -109,12 +108,21 @@ static void ports_for_hotplug(void **state)
 		  "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off "
 		  "-device pcie-root-port,id=port0,slot=1,chassis=1 "
 		  "-object memory-backend-file,id=iv0,share=on,mem-path=/m,size=2097152 "
-		  "-device ivshmem-plain,id=shm0,memdev=iv0,bus=port0,master=auto "
+		  "-device ivshmem-plain,id=shm0,memdev=iv0,bus=port0,master=off "
 		  "-device pcie-root-port,id=port1,slot=2,chassis=2,pref64-reserve=67108864 "
 		  "-chardev socket,path=/s,id=iv1 "
-		  "-device ivshmem-doorbell,id=shm1,chardev=iv1,vectors=4,bus=port1,master=auto "
-		  "-incoming defer");
+		  "-device ivshmem-doorbell,id=shm1,chardev=iv1,vectors=4,bus=port1,master=on");
 	/* What doesn't travel isn't there while QEMU waits: it would be in the way. */
+	c.incoming = true;
+	check(&c, "q -nodefaults -no-user-config -display none -no-reboot -machine q35 "
+		  "-smp 1,maxcpus=2 -m 64 -kernel x -serial stdio "
+		  "-device isa-debug-exit,iobase=0xf4,iosize=4 "
+		  "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off "
+		  "-device pcie-root-port,id=port0,slot=1,chassis=1 "
+		  "-device pcie-root-port,id=port1,slot=2,chassis=2,pref64-reserve=67108864 "
+		  "-chardev socket,path=/s,id=iv1 "
+		  "-device ivshmem-doorbell,id=shm1,chardev=iv1,vectors=4,bus=port1,master=on "
+		  "-incoming defer");
 	c.master = false;
 	check(&c, "q -nodefaults -no-user-config -display none -no-reboot -machine q35 "
 		  "-smp 1,maxcpus=2 -m 64 -kernel x -serial stdio "
