@@ -79,10 +79,10 @@ class Replug:
     """One VM with one device, "shm", of a server or a file."""
 
     def __init__(self, scene, image, append, kind, server=None, path=None, vectors=2, count=1,
-                 port_options="", plugged=True, **options):
+                 port_options="", plugged=True, more=(), **options):
         self.scene, self.server, self.path, self.vectors = scene, server, path, vectors
         self.name, self.generation = "", 0
-        machine, self.bus, extra = "q35", "port0", []
+        machine, self.bus, extra = "q35", "port0", list(more)
         if kind == "pc":
             machine, self.bus = "pc", "pci.0"
         else:
@@ -174,6 +174,20 @@ class Replug:
                                               "size": os.path.getsize(self.path)})
         words = self.device()
         self.monitor.run("device_add", **words)
+
+    def job(self, command, **arguments):
+        """One of QEMU's jobs, to its end."""
+        self.monitor.run(command, **{"job-id": "job"}, **arguments)
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            job = self.monitor.run("query-jobs")[0]
+            if job["status"] == "concluded":
+                self.monitor.run("job-dismiss", id="job")
+                if job.get("error"):
+                    raise vms.Failure(f"{command}: {job['error']}")
+                return
+            time.sleep(0.02)
+        raise vms.Failure(f"{command} doesn't end")
 
     def lines(self, pattern, count):
         """Waits until the guest has printed so many such lines."""

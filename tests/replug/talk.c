@@ -4,14 +4,15 @@
  * "hub". Both send numbered messages with checked payloads, each at its own pace; both demand that
  * every number comes once and in order, over all channels, unplugs, deaths and migrations.
  *
- *   talk stays|moves [WHERE] [--rounds N] [--messages N] [--deaf] [--no-events] [--delay MS] [--ask] [--full]
+ *   talk stays|moves [WHERE] [--rounds N] [--messages N] [--deaf] [--no-events] [--delay MS] [--ask] [--full] [--anew]
  *
  * Whoever loses its region waits for the next one. moves: after N rounds (attachments) and N more
  * messages it finishes; the other one answers with its own end, and both tell their totals. --deaf:
  * receives nothing until the first channel is over, so that the other's send blocks. --no-events:
  * never asks for events, and blocks in msg_link_send and msg_link_recv. --delay: asks for so much
  * time when its device shall leave, and goes on talking. --ask: the rounds don't count, it
- * finishes when a "q" comes on standard input. --full: sends all that there is room for.
+ * finishes when a "q" comes on standard input. --full: sends all that there is room for. --anew:
+ * when the two memories of the conversation don't fit, says what was lost and begins a new one.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -37,7 +38,7 @@ struct message {
 };
 
 struct talk {
-	bool stays, deaf, no_events, ask, full;
+	bool stays, deaf, no_events, ask, full, anew;
 	const char *where;
 	unsigned int rounds, messages;
 	uint64_t delay_ns;
@@ -224,6 +225,23 @@ static int converse(void)
 	return err;
 }
 
+/* The other end remembers another conversation. */
+static void begin_anew(void)
+{
+	struct msg_link_stats stats;
+	struct msg_span message;
+	unsigned int count = 0;
+
+	while (!msg_link_undelivered(talk.link, count, &message))
+		count++;
+	msg_link_stats(talk.link, &stats);
+	printf("reset, %u of %" PRIu64 " not received, %" PRIu64 " received\n", count, stats.sent,
+		stats.received);
+	fflush(stdout);
+	msg_link_restart(talk.link);
+	talk.sent = talk.received = talk.channels = 0;
+}
+
 static int come(void)
 {
 	struct msg_options wishes = { .name = talk.stays ? "stayer" : "mover" };
@@ -258,6 +276,8 @@ static int talk_all(void)
 
 		if (!err)
 			err = converse();
+		for (; err == -ECONNRESET && talk.anew; err = converse())
+			begin_anew();
 		if (!err || err == 1)
 			return err;
 		if (err != -ENODEV && err != -ESTALE)
@@ -280,6 +300,8 @@ static void parse(int argc, char **argv)
 			talk.deaf = true;
 		else if (!strcmp(argv[i], "--no-events"))
 			talk.no_events = true;
+		else if (!strcmp(argv[i], "--anew"))
+			talk.anew = true;
 		else if (!strcmp(argv[i], "--full"))
 			talk.full = true;
 		else if (!strcmp(argv[i], "--ask"))

@@ -240,5 +240,65 @@ def test_pc_server_dead(scene):
     bereft(scene, "pc", True)
 
 
+def restored(scene, kind, load=""):
+    """A guest that is put back to a snapshot made without its device joins in a new life. The peer that stayed
+    and the guest find that their memories differ, lose nothing without a word, and what the
+    former self still had in the region is not touched: each checks all that it gets."""
+    where, name = place(scene, "doorbell")
+    disk = os.path.join(scene.folder, "snapshots")
+    with open(disk, "wb"):
+        pass
+    with Process(scene, name, "--anew") as process:
+        vm = plugs.Replug(scene, "replug_talk", f"moves --ask --anew {load}", kind, **where,
+                          more=["-blockdev", f"file,node-name=raw,filename={disk}"])
+        vm.job("blockdev-create", options={"driver": "qcow2", "file": "raw", "size": 1 << 20})
+        vm.monitor.run("blockdev-add", **{"driver": "qcow2", "node-name": "disk", "file": "raw"})
+        vm.lines("connected", 1)
+        time.sleep(0.2)
+        vm.unplug()
+        vm.lines("left", 1)
+        vm.job("snapshot-save", tag="here", vmstate="disk", devices=["disk"])
+        vm.plug()
+        vm.lines("connected", 2)
+        time.sleep(0.2)
+        vm.unplug()
+        vm.lines("left", 2)
+        vm.job("snapshot-load", tag="here", vmstate="disk", devices=["disk"])
+        if not vm.monitor.run("query-status")["running"]:
+            vm.monitor.run("cont")
+        vm.plug()
+        vm.lines("attached 2 .*", 2)
+        vm.lines("reset, .*", 1)
+        vm.lines("connected", 3)
+        time.sleep(0.1)
+        vm.guest.send("q")
+        vm.guest.end(expect=("^PASS",))
+        text = process.end()
+        balance(vm.guest.output(), text)
+        # What the former self had sent was received to the last; only what nobody had is told as lost.
+        told = re.findall(r"^reset, (\d+) of (\d+) not received, (\d+) received", text, re.M)
+        before = re.findall(r"^reset, (\d+) of (\d+) not received, (\d+) received", vm.guest.output(),
+                            re.M)
+        if len(told) != 1 or len(before) != 1:
+            raise vms.Failure(f"told {told} at one end and {before} at the other")
+        if not int(before[0][1]) - int(before[0][0]) <= int(told[0][2]):
+            raise vms.Failure(f"known to be received and wasn't: {before}, {told}")
+        epochs = [int(e) for e in re.findall(r"^attached \d+ epoch (\d+)", vm.guest.output(), re.M)]
+        if epochs != sorted(set(epochs)) or len(epochs) != 3:
+            raise vms.Failure(f"lives that are no new ones: {epochs}")
+
+
+def test_native_restored(scene):
+    restored(scene, "native")
+
+
+def test_pc_restored(scene):
+    restored(scene, "pc")
+
+
+def test_native_restored_full(scene):
+    restored(scene, "native", "--full")
+
+
 if __name__ == "__main__":
     vms.main(globals())
