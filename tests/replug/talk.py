@@ -183,7 +183,7 @@ def test_pc_connecting(scene):
 def attaching(scene, kind):
     """The device is asked for as soon as it is there, before, in or after the attach."""
     where, name = place(scene, "doorbell")
-    vm = plugs.Replug(scene, "replug_talk", "moves --rounds 5 --messages 50", kind, **where)
+    vm = plugs.Replug(scene, "replug_talk", "moves --ask", kind, **where)
     vm.lines("attached 1 .*", 1)
     vm.unplug()
     for n in range(3):
@@ -191,8 +191,12 @@ def attaching(scene, kind):
         time.sleep(0.02 * n)
         vm.unplug()
     vm.plug()
-    with Process(scene, name):
+    with Process(scene, name) as process:
         vm.lines("connected", 1)
+        time.sleep(0.1)
+        vm.guest.send("q")
+        vm.guest.end(expect=("^PASS",))
+        balance(vm.guest.output(), process.end())
 
 
 def test_native_attaching(scene):
@@ -204,9 +208,10 @@ def test_pc_attaching(scene):
 
 
 def bereft(scene, kind, kill_server):
-    """The peer is dead, or the server: the device leaves all the same, and the next one works."""
+    """The peer is dead, or the server: the device leaves all the same, and the next one works. The peer there
+    knows nothing of the conversation: it is told what was not received, and a new one begins."""
     where, name = place(scene, "doorbell")
-    vm = plugs.Replug(scene, "replug_talk", "moves --rounds 2", kind, **where)
+    vm = plugs.Replug(scene, "replug_talk", "moves --ask --anew", kind, **where)
     with Process(scene, name) as process:
         vm.lines("connected", 1)
         if kill_server:
@@ -222,6 +227,13 @@ def bereft(scene, kind, kill_server):
         name = f"socket={vm.server.path}"
     vm.plug()
     vm.lines("attached 2 .*", 1)
+    with Process(scene, name, "--anew") as process:
+        vm.lines("reset, .*", 1)
+        vm.lines("connected", 2)
+        time.sleep(0.1)
+        vm.guest.send("q")
+        vm.guest.end(expect=("^PASS",))
+        balance(vm.guest.output(), process.end())
 
 
 def test_native_peer_dead(scene):
