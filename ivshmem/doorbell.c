@@ -10,6 +10,10 @@
 #include "cpu/timer.h"
 #include "ivshmem/registers.h"
 
+/* Between two rings to oneself: at first, and at most. */
+#define AGAIN_FIRST_NS 200000ull
+#define AGAIN_MAX_NS   50000000ull
+
 void ivshmem_notify(struct ivshmem *device, uint16_t peer, uint16_t vector)
 {
 	/* One aligned 32-bit write, which no earlier store passes: x86 keeps stores in order, and an
@@ -125,4 +129,21 @@ int ivshmem_wait(struct ivshmem *device, unsigned int vector, uint64_t *seen, ui
 	*seen = *count;
 	irq_restore(flags);
 	return 0;
+}
+
+int ivshmem_await_doorbell(struct ivshmem *device, unsigned int vector, uint64_t deadline_ns)
+{
+	uint64_t seen = ivshmem_interrupts(device, vector), pause = AGAIN_FIRST_NS;
+
+	for (;;) {
+		uint64_t until = clock_now_ns() + pause;
+		int error;
+
+		if (vector < device->vectors && !device->gone)
+			ivshmem_notify(device, device->id, (uint16_t)vector);
+		error = ivshmem_wait(device, vector, &seen, until < deadline_ns ? until : deadline_ns);
+		if (error != -ETIMEDOUT || clock_now_ns() >= deadline_ns)
+			return error;
+		pause = 2 * pause < AGAIN_MAX_NS ? 2 * pause : AGAIN_MAX_NS;
+	}
 }

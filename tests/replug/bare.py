@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The bare device leaves and comes back: with native slots, with ACPI's registers, on pc."""
+import os
+import socket
+import struct
+import threading
+
 import plugs
 import vms
 
@@ -52,6 +57,85 @@ def test_native_stubborn(scene):
 
 def test_pc_stubborn(scene):
     cycles(scene, "pc", way="stubborn", rounds=1)
+
+
+class LateServer:
+    """A server by hand that gives region and id at once, and the vectors when it is told to."""
+
+    def __init__(self, scene):
+        self.path = os.path.join(scene.folder, "late")
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen()
+        self.region = os.memfd_create("late")
+        os.ftruncate(self.region, 1 << 20)
+        self.event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.client = None
+        self.serving = threading.Thread(target=self.serve, daemon=True)
+        self.serving.start()
+
+    def serve(self):
+        self.client = self.listener.accept()[0]
+        self.say(0)
+        self.say(0)
+        self.say(-1, self.region)
+
+    def say(self, number, fd=None):
+        socket.send_fds(self.client, [struct.pack("<q", number)], [] if fd is None else [fd])
+
+    def shm_path(self):
+        return f"/proc/self/fd/{self.region}"
+
+
+def late(scene, kind):
+    """QEMU has a device before it has its list of peers: that is why an early ring is lost."""
+    server = LateServer(scene)
+    vm = plugs.Replug(scene, "replug_bare", "1 late", kind, server=server, vectors=1)
+    vm.lines("unheard", 1)
+    server.say(0, server.event)
+    vm.lines("ready", 1)
+    vm.unplug()
+    vm.lines("closed", 1)
+    vm.server, vm.path = None, scene.region(1 << 20)
+    vm.plug()
+    vm.guest.send("q")
+    vm.guest.end(expect=("^PASS",))
+
+
+def test_native_late(scene):
+    late(scene, "native")
+
+
+def test_pc_late(scene):
+    late(scene, "pc")
+
+
+def test_pc_bridge(scene):
+    """On pc behind a PCI bridge, by ACPI's registers, whose number for that bus nobody tells."""
+    cycles(scene, "pc", server=True, bridge="pci-bridge,chassis_nr=1")
+
+
+def test_pc_bridge_plain(scene):
+    cycles(scene, "pc", way="held", bridge="pci-bridge,chassis_nr=1")
+
+
+def test_native_bridge(scene):
+    """The port's device is a bridge, and all that is behind it leaves with it, and comes with the next."""
+    where = scene.server("1M", 2, "--sticky-ids")
+    vm = plugs.Replug(scene, "replug_bare", "2", "native", server=where, bridge="pcie-pci-bridge")
+    vm.lines("ready", 1)
+    vm.monitor.run("device_del", id="bridge")
+    vm.taken()
+    vm.monitor.wait_event("DEVICE_DELETED", device="bridge")
+    vm.lines("closed", 1)
+    vm.bus, vm.address = "port0", {}
+    vm.plug()
+    vm.lines("ready", 2)
+    vm.unplug()
+    vm.lines("closed", 2)
+    vm.plug()
+    vm.guest.send("q")
+    vm.guest.end(expect=("^PASS",))
 
 
 def test_native_several(scene):

@@ -79,7 +79,7 @@ class Replug:
     """One VM with one device, "shm", of a server or a file."""
 
     def __init__(self, scene, image, append, kind, server=None, path=None, vectors=2, count=1,
-                 port_options="", plugged=True, more=(), **options):
+                 port_options="", plugged=True, more=(), bridge=None, **options):
         self.scene, self.server, self.path, self.vectors = scene, server, path, vectors
         self.name, self.generation = "", 0
         machine, self.bus, extra = "q35", "port0", list(more)
@@ -90,6 +90,10 @@ class Replug:
                 extra += ["-device", f"pcie-root-port,id=port{n},chassis={n + 1}{port_options}"]
             if kind == "native":
                 extra += NATIVE
+        self.address = {}
+        if bridge:  # the device is behind one more bridge, whose slot 0 takes nothing
+            extra += ["-device", f"{bridge},id=bridge,bus={self.bus}"]
+            self.bus, self.address = "bridge", {"addr": "1"}
         monitor = os.path.join(scene.folder, f"monitor.{len(scene.guests)}")
         extra += ["-qmp", f"unix:{monitor},server=on,wait=off"]
         if plugged:
@@ -118,7 +122,7 @@ class Replug:
 
     def device(self):
         words = {"driver": "ivshmem-doorbell" if self.server else "ivshmem-plain",
-                 "id": self.shm(), "bus": self.bus}
+                 "id": self.shm(), "bus": self.bus, **self.address}
         if self.server:
             return {**words, "chardev": self.back(), "vectors": self.vectors}
         return {**words, "memdev": self.back()}
