@@ -46,6 +46,7 @@ struct msg_caller {
 	struct msg_channel *channel;
 	struct entry *entries, *free, *ended, **ended_end;
 	uint32_t count, tells;
+	bool blocked;          /* cancels wait for room */
 	int error;
 	enum shown shown;
 	struct letter_view view;
@@ -99,10 +100,8 @@ static void entry_tell(struct msg_caller *caller, struct entry *entry)
 	};
 	bool waited = entry->tell;
 
-	entry->tell = letter_send(caller->channel, &letter) == -EAGAIN;
+	entry->tell = letter_post(caller->channel, &letter, &caller->blocked) == -EAGAIN;
 	caller->tells += entry->tell - waited;
-	if (caller->tells)
-		letter_want(caller->channel, true);
 }
 
 static void tell_all(struct msg_caller *caller)
@@ -119,7 +118,6 @@ static void tell_all(struct msg_caller *caller)
 		if (caller->entries[i].state == ENTRY_QUIET)
 			entry_free(caller, &caller->entries[i]);
 	}
-	letter_want(caller->channel, false);
 }
 
 // Behind a reply that the app looks at, letters are given back together with it.
@@ -301,7 +299,7 @@ static bool step(struct pattern *pattern)
 	struct msg_caller *caller = (struct msg_caller *)pattern;
 
 	advance(caller, false);
-	return caller->ended || caller->shown == SHOWN_READY || !caller->stats.outstanding;
+	return caller->ended || caller->shown == SHOWN_READY;
 }
 
 static uint64_t due(struct pattern *pattern)
@@ -415,7 +413,7 @@ static int send_request(struct msg_caller *caller, const struct letter *letter, 
 			return err;
 		letter_want(caller->channel, true);
 		err = wait_for_channel(context, can_start, &s, deadline);
-		letter_want(caller->channel, false);
+		letter_want(caller->channel, caller->blocked);
 		if (err)
 			return s.flights ? -ENOSPC : err;
 	}
@@ -545,6 +543,8 @@ int msg_call_take(struct msg_caller *caller, struct msg_call_result *result, uin
 	int err;
 
 	drop_taken(caller);
+	if (!caller->ended && caller->shown != SHOWN_READY && !caller->stats.outstanding)
+		return -ENOENT;
 	err = pattern_wait(&caller->pattern, deadline);
 	if (err)
 		return err;
@@ -559,15 +559,13 @@ int msg_call_take(struct msg_caller *caller, struct msg_call_result *result, uin
 			entry->result, entry->memory };
 		caller->kept = entry->memory;
 		entry->memory = NULL;
-	} else if (caller->shown == SHOWN_READY) {
+	} else {
 		entry = caller->view_entry;
 		*result = (struct msg_call_result){ entry_id(caller, entry), entry->user,
 			(int64_t)caller->view.body.len, caller->view.body.data };
 		caller->shown = SHOWN_TAKEN;
 		caller->view_entry = NULL;
 		caller->stats.outstanding--;
-	} else {
-		return -ENOENT;
 	}
 	entry_free(caller, entry);
 	figures(caller);

@@ -75,6 +75,24 @@ int letter_send(struct msg_channel *channel, const struct letter *letter)
 	return err;
 }
 
+int letter_post(struct msg_channel *channel, const struct letter *letter, bool *blocked)
+{
+	int err = letter_send(channel, letter);
+
+	if (err == -EAGAIN && !*blocked) {
+		*blocked = true;
+		letter_want(channel, true);
+		// The receiver may not have seen it when it released: look again.
+		region_fence();
+		err = letter_send(channel, letter);
+	}
+	if (err != -EAGAIN && *blocked) {
+		*blocked = false;
+		letter_want(channel, false);
+	}
+	return err;
+}
+
 int letter_peek(struct msg_channel *channel, unsigned words, struct letter_view *view)
 {
 	struct msg_span span;

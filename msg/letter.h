@@ -29,6 +29,9 @@ struct letter {
  * it. -ENOSPC: no memory of the region for a buffer. Errors of msg_send. */
 int letter_send(struct msg_channel *channel, const struct letter *letter);
 
+/* The same for who comes back later: *blocked says that we wait for room, in the ring as well. */
+int letter_post(struct msg_channel *channel, const struct letter *letter, bool *blocked);
+
 /* Would there be room now, or is there no hope? Looks at the receiver's progress. */
 bool letter_fits(struct msg_channel *channel, const struct letter *letter);
 

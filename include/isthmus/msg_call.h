@@ -87,7 +87,7 @@ struct msg_call_result {
 /* Takes the result of a call that has ended, in the order in which they end. 0 and *result;
  *   -EAGAIN, -ETIMEDOUT  none has ended, but calls are under way
  *   -ENOENT              no call is under way
- * msg_wait: ready when this would not block. */
+ * msg_wait: ready when a call has ended. */
 int msg_call_take(struct msg_caller *caller, struct msg_call_result *result, uint64_t deadline);
 
 /* Gives back the reply that msg_call_take showed, before the next one is taken. Until then it
