@@ -2,6 +2,7 @@
 isthmus_replug_test(tool-plug tool rounds_q35 rounds_pc_plain mistakes)
 isthmus_replug_test(tool-plug-more tool rounds_q35_plain rounds_pc ALL)
 isthmus_replug_test(tool-migrate tool master dance_q35 dance_pc)
+isthmus_replug_test(tool-courier tool courier)
 isthmus_replug_test(tool-migrate-more tool dance_stay failed ALL)
 isthmus_replug_test(travel travel moves_too_q35 stays_pc)
 isthmus_replug_test(travel-full travel there_and_back_q35 moves_too_full_pc)

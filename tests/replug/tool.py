@@ -161,6 +161,22 @@ def test_dance_stay(scene):
                 there.end()
 
 
+def test_courier(scene):
+    """What docs/migration.md shows: two guests write letters, and each is unplugged in turn."""
+    with Run(scene, "post", "courier", ("-n", "2"), ("--letters", "300")) as run:
+        for turn, guest in enumerate("ab", 1):
+            run.wait(r"\| courier: together:", 2)
+            isthmus("unplug", os.path.join(run.dir, guest), expect="shm0 is out$")
+            run.wait(r"\| courier: the region is gone", turn)
+            isthmus("plug", os.path.join(run.dir, guest), "shm", expect="plugged in shm0 ")
+            run.wait(r"\| courier: together again", 2 * turn)
+        run.end(None)
+        run.reader.join()
+        if len(re.findall("done, all letters arrived: sent 300, delivered 300, received 300",
+                          run.text)) != 2:
+            raise vms.Failure("not all letters arrived")
+
+
 def test_failed(scene):
     """A destination with another amount of RAM: the guest stays and has its device back."""
     with Run(scene, "from", "replug_bare", ("--machine", "pc"), ("1", "moves")) as here:
