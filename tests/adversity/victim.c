@@ -31,7 +31,7 @@ static int64_t result(struct life *life, int64_t value)
 	switch (-value) {
 	case EAGAIN: case ETIMEDOUT: case EPIPE: case ECONNRESET: case ENODEV: case ESTALE:
 	case ENOSPC: case EMSGSIZE: case ECONNREFUSED: case ENOENT: case EBUSY: case ENOBUFS:
-	case EADDRINUSE: case EINVAL: case EPROTO:
+	case EADDRINUSE: case EINVAL: case EPROTO: case EPROTOTYPE:
 		return value;
 	}
 	if (value < 0)
