@@ -240,6 +240,10 @@ bool presence_check_self(struct msg_region *region)
 		return false;
 	if (region_load64(&region->slot->claim) == region->life && format_unchanged(region))
 		return true;
+	// The port may know better: what lost its file reads as anything.
+	context_now(region->context);
+	if (region->error)
+		return false;
 	region->error = -ESTALE;
 	region->evicted = true;
 	for (uint32_t i = 0; i < region->geo.channels; i++)

@@ -89,8 +89,10 @@ static void peer_wake_word(void *arg, volatile uint32_t *word)
 
 static void peer_free_region(struct peer_region *region)
 {
-	if (region->base)
+	if (region->base) {
+		peer_unwatch_holes(region);
 		munmap(region->base, region->size);
+	}
 	ivshmem_client_close(region->client);
 	free(region);
 }
@@ -118,6 +120,7 @@ static int map_fd(struct peer_region *region, int fd, const char *name)
 			strerror(err));
 		return -err;
 	}
+	peer_watch_holes(region);
 	return 0;
 }
 
@@ -251,12 +254,21 @@ int msg_attach(const char *where, const struct msg_options *options, struct msg_
 	regions = region;
 	err = msg_join(context, &ops, &wishes, &region->region);
 	if (err) {
-		peer_say("can't join the region at %s: %s", where, msg_strerror(err));
+		if (region->hole)
+			err = -ENODEV;
+		peer_say("can't join the region at %s: %s", where,
+			region->hole ? "its file was cut short" : msg_strerror(err));
 		peer_close(region);
 		return err;
 	}
 	if (region->server_lost)
 		msg_region_server_lost(region->region);
+	if (region->hole) {
+		// What was joined is memory of nobody else's.
+		peer_say("the region at %s was cut short", where);
+		msg_leave(region->region);
+		return -ENODEV;
+	}
 	*result = region->region;
 	return 0;
 }

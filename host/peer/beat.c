@@ -48,6 +48,8 @@ int peer_beat_start(void *arg, struct msg_beat *beat)
 	region->beat = beat;
 	// The program's signals are for the program's threads.
 	sigfillset(&all);
+	// But a beat on a page that the file lost is this thread's own (hole.c).
+	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(&region->beat_thread, NULL, beat_main, region);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

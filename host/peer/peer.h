@@ -21,6 +21,8 @@ struct peer_region {
 	uint64_t size;
 	struct ivshmem_client *client; /* NULL: a bare file */
 	bool server_lost;
+	_Atomic int hole;              /* its file was cut short; set by a signal handler */
+	bool hole_told;
 	pthread_t beat_thread;
 	pthread_mutex_t beat_lock;
 	pthread_cond_t beat_wake;
@@ -42,6 +44,14 @@ void peer_read_server(struct peer_region *region);
 /* beat.c: for struct msg_region_ops; arg is the struct peer_region. */
 int peer_beat_start(void *arg, struct msg_beat *beat);
 void peer_beat_stop(void *arg, struct msg_beat *beat);
+
+/* hole.c: from here on a touch of a page that its file lost ends the region and not the program. A
+ * signal handler for SIGBUS is installed at the first call, and stays. */
+void peer_watch_holes(struct peer_region *region);
+void peer_unwatch_holes(struct peer_region *region);
+/* Not 0: a region of some thread has lost its file, and that thread must call peer_attend_holes. */
+extern _Atomic int peer_holes;
+void peer_attend_holes(void);
 
 /* One line on stderr. */
 void peer_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

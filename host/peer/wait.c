@@ -23,6 +23,8 @@ static uint64_t peer_now(void *arg)
 	struct timespec now;
 
 	(void)arg;
+	if (__builtin_expect(peer_holes, 0))
+		peer_attend_holes();
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
