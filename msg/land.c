@@ -36,6 +36,8 @@ bool land_referred(const struct msg_region *region, uint32_t slot, uint64_t life
 		if (CLAIM_STATE(claim) != CLAIM_HELD ||
 			region_load_acquire64(&other->life) != claim)
 			continue;
+		if (region_load64(&other->group.source) == life)
+			return true;
 		for (k = 0; k < region->geo.channels; k++) {
 			const struct wire_channel *channel = slot_channel(region, i, k);
 

@@ -105,6 +105,33 @@ enum wire_reason {
 	REASON_BAD_KIND = 4,
 };
 
+/* What the holder of a slot does in a group. */
+struct wire_group {
+	uint64_t name;           /* FNV-1a (64 bits) of the group's name; 0: in none */
+	uint64_t generation;     /* random: of the group; of a candidate: its ticket */
+	uint32_t phase;          /* enum group_phase; by release */
+	uint32_t size;
+	uint64_t step;           /* the call it is in: number << 16 | enum group_call; by release */
+	uint64_t done;           /* the last call with its verdict: number << 8 | failures; by release */
+	uint64_t offset, length; /* founder: of the table; root: of the bytes */
+	uint64_t source;         /* the life whose bytes it may still read; founder: FNV-1a of the table */
+};
+_Static_assert(sizeof(struct wire_group) == WIRE_LINE, "group");
+
+/* The state table is in msg/gather.c. */
+enum group_phase {
+	GROUP_NONE = 0,
+	GROUP_CANDIDATE = 1,
+	GROUP_FOUNDER = 2,
+	GROUP_FOUNDED = 3,
+	GROUP_MEMBER = 4,
+};
+
+enum group_call {
+	CALL_BARRIER = 0,
+	CALL_BROADCAST = 1,      /* and more: 1 + rank of the root */
+};
+
 /* One slot. The holder of the claim writes all of it but the claim itself. */
 struct wire_slot {
 	/* Line 0, read by all, changes rarely. */
@@ -136,8 +163,8 @@ struct wire_slot {
 	 * doorbell is a futex on this word. Many writers, each adds 1; the value means nothing. */
 	uint32_t poke;
 	uint32_t reserved6[15];
-	/* Line 7: groups, of a later version. */
-	uint64_t reserved7[8];
+	/* Line 7. */
+	struct wire_group group;
 	struct wire_endpoint endpoint[WIRE_ENDPOINTS];
 	/* Then: uint64_t deed[deeds], struct wire_channel channel[channels]. */
 };
@@ -147,6 +174,7 @@ _Static_assert(offsetof(struct wire_slot, life) == 192, "line 3");
 _Static_assert(offsetof(struct wire_slot, name) == 256, "line 4");
 _Static_assert(offsetof(struct wire_slot, sleeps) == 320, "line 5");
 _Static_assert(offsetof(struct wire_slot, poke) == 384, "line 6");
+_Static_assert(offsetof(struct wire_slot, group) == 448, "line 7");
 _Static_assert(offsetof(struct wire_slot, endpoint) == 512, "line 8");
 _Static_assert(sizeof(struct wire_slot) == 1024, "slot");
 

@@ -129,7 +129,7 @@ static bool slot_initialise(struct msg_region *region)
 {
 	struct wire_slot *slot = region->slot;
 	// Groups, endpoints, deeds and control blocks lie one behind the other.
-	uint64_t *word = slot->reserved7;
+	uint64_t *word = &slot->group.name;
 	uint64_t *end = (uint64_t *)slot_channel(region, region->index, region->geo.channels);
 
 	for (; word < end; word++) {
