@@ -307,8 +307,18 @@ int wait_for(struct msg_context *context, wait_condition *ready, void *arg, uint
 /* The same for a condition that only peers with open channels can make true. */
 int wait_for_channel(struct msg_context *context, wait_condition *ready, void *arg,
 	uint64_t deadline);
+/* A spin budget below which polling is left alone. */
+#define SPIN_MIN_NS 500
+
 /* How often to look for one thing, and at neither clock nor anything else, before wait_for. */
-unsigned wait_polls(const struct msg_context *context);
+REGION_INLINE unsigned wait_polls(const struct msg_context *context)
+{
+	bool pays = context->spin_option ? context->spin_option != MSG_SPIN_NEVER :
+					   context->spin_ns >= SPIN_MIN_NS;
+
+	return !pays ? 16 : context->ops->pauses ? 250 : 1000;
+}
+
 /* Looks around in all regions, and settles what our receivers owe their senders. */
 void context_scan(struct msg_context *context, bool live_only);
 /* A plain pause of about ns, without looking at anything. */

@@ -70,6 +70,26 @@ REGION_INLINE void region_order_loads(void)
 	atomic_thread_fence(memory_order_acquire);
 }
 
+/*
+ * Between two polls of one word. Without it the processor runs polls ahead, and has to throw them away
+ * with all that follows when the other side takes the line, which makes a polled round trip slower
+ * by a half. pauses: there is a quick `pause` (msg_wait_ops). Where that is emulated, fences do: not
+ * for their order, but because no load passes them.
+ */
+REGION_INLINE void region_pace(bool pauses)
+{
+#if defined(__x86_64__)
+	if (pauses) {
+		__builtin_ia32_pause();
+		return;
+	}
+#else
+	(void)pauses;
+#endif
+	region_raw_fence();
+	region_raw_fence();
+}
+
 /* Only for claiming slots and the right to format; not atomic between guests whose emulator drops
  * the lock prefix, which their users allow for. */
 REGION_INLINE bool region_raw_cas64(uint64_t *p, uint64_t expected, uint64_t desired)
@@ -86,34 +106,45 @@ struct region_word {
 	uint64_t value;
 } __attribute__((packed, may_alias));
 
-/* Copies len < REGION_COPY_SMALL bytes; the last word overlaps the one before. Payload only: tearing
- * is fine. */
+REGION_INLINE void region_raw_copy16(uint8_t *to, const uint8_t *from)
+{
+	uint64_t a = ((const struct region_word *)from)->value;
+	uint64_t b = ((const struct region_word *)from)[1].value;
+
+	((struct region_word *)to)->value = a;
+	((struct region_word *)to)[1].value = b;
+}
+
+/*
+ * Copies len < REGION_COPY_SMALL bytes; the last piece overlaps the one before. Payload only: tearing
+ * is fine. In words and not in vectors: a vector that is read where a word of it was just written
+ * waits until that has reached the cache, and guests emulate vectors.
+ */
 REGION_INLINE void region_raw_copy_small(void *to, const void *from, size_t len)
 {
 	uint8_t *d = to;
 	const uint8_t *s = from;
-	size_t at = 0;
+	size_t at;
 
-	if (len >= 8) {
-		for (; at + 32 < len; at += 32) {
-			const struct region_word *w = (const struct region_word *)(s + at);
-			uint64_t a = w[0].value, b = w[1].value, c = w[2].value, e = w[3].value;
-			struct region_word *v = (struct region_word *)(d + at);
-
-			v[0].value = a;
-			v[1].value = b;
-			v[2].value = c;
-			v[3].value = e;
+	if (len > 32) {
+		for (at = 0; at + 32 < len; at += 32) {
+			region_raw_copy16(d + at, s + at);
+			region_raw_copy16(d + at + 16, s + at + 16);
 		}
-		for (; at + 8 < len; at += 8)
-			((struct region_word *)(d + at))->value =
-				((const struct region_word *)(s + at))->value;
-		((struct region_word *)(d + len - 8))->value =
-			((const struct region_word *)(s + len - 8))->value;
-		return;
+		region_raw_copy16(d + len - 32, s + len - 32);
+		region_raw_copy16(d + len - 16, s + len - 16);
+	} else if (len >= 16) {
+		region_raw_copy16(d, s);
+		region_raw_copy16(d + len - 16, s + len - 16);
+	} else if (len >= 8) {
+		uint64_t last = ((const struct region_word *)(s + len - 8))->value;
+
+		((struct region_word *)d)->value = ((const struct region_word *)s)->value;
+		((struct region_word *)(d + len - 8))->value = last;
+	} else {
+		for (at = 0; at < len; at++)
+			*(volatile uint8_t *)(d + at) = s[at];
 	}
-	for (; at < len; at++)
-		*(volatile uint8_t *)(d + at) = s[at];
 }
 
 #ifdef MSG_INTERPOSE

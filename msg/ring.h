@@ -110,7 +110,11 @@ struct ring_tx {
 	uint32_t newest;    /* position of the newest reserved record */
 	uint64_t header;    /* its header; written when the next one begins or all is published */
 	uint64_t first;     /* header of the first record that is not published */
+	uint32_t clean;     /* the word there was looked at: it passes for no header */
 };
+
+/* For ring_tx.clean: no position was looked at. */
+#define RING_UNCLEAN 1u
 
 struct ring_rx {
 	const uint8_t *data;
@@ -125,6 +129,7 @@ REGION_INLINE void ring_tx_init(struct ring_tx *tx, void *data, uint32_t size, u
 	tx->mask = size - 1;
 	tx->tail = tx->published = tx->released = tx->newest = start;
 	tx->first = 0;
+	tx->clean = RING_UNCLEAN;
 	/* The memory's former life must not pass for the first record. */
 	region_store64((uint64_t *)(tx->data + (start & tx->mask)), 0);
 }
@@ -179,6 +184,7 @@ REGION_INLINE uint8_t *ring_reserve(struct ring_tx *tx, uint32_t len, unsigned t
 	tx->header = ring_header(tx->tail, len, type, 0);
 	tx->newest = tx->tail;
 	tx->tail += ring_record(len);
+	tx->clean = RING_UNCLEAN; /* the payload may go there, even if it is discarded then */
 	return tx->data + (tx->newest & tx->mask) + RING_HEADER;
 }
 
@@ -195,29 +201,49 @@ REGION_INLINE void ring_discard(struct ring_tx *tx)
 	tx->tail = tx->published;
 }
 
+/* Clears the word at position, which is free, if it would pass for a header there. */
+REGION_INLINE void ring_clean(struct ring_tx *tx, uint32_t position)
+{
+	uint64_t *word = (uint64_t *)(tx->data + (position & tx->mask));
+
+	if (__builtin_expect(ring_header_valid(region_load64(word), position), 0))
+		region_store64(word, 0);
+}
+
 /* Makes everything reserved visible; something is reserved. */
 REGION_INLINE void ring_publish(struct ring_tx *tx)
 {
 	uint32_t tail = (tx->tail + RING_LINE - 1) & ~(RING_LINE - 1);
-	uint64_t *next = (uint64_t *)(tx->data + (tail & tx->mask));
 
 	ring_place_header(tx, tx->header | (uint64_t)RING_LAST << 36);
-	if (__builtin_expect(ring_header_valid(region_load64(next), tail), 0))
-		region_store64(next, 0);
+	ring_clean(tx, tail);
 	/* Pairs with the acquire in ring_poll. */
 	region_store_release64((uint64_t *)(tx->data + (tx->published & tx->mask)), tx->first);
 	tx->published = tx->tail = tail;
 }
 
+/* Where the record behind a message alone in its publication begins. */
+REGION_INLINE uint32_t ring_alone_after(uint32_t position, uint32_t len)
+{
+	return (position + len + RING_HEADER + RING_LINE - 1) & ~(RING_LINE - 1);
+}
+
 /*
  * A single message in a publication of its own, with nothing reserved before it: the same as
  * ring_fits, ring_reserve and ring_publish, in fewer steps. ring_alone_end: where it would end.
- * Then, if ring_alone_fits, the payload goes to ring_alone_payload, and ring_alone_publish makes
- * it visible.
+ * Then, if ring_alone_fits, ring_alone_publish does it. While that travels, ring_alone_ahead looks at the word where the next message ends if
+ * it takes one line, so that it won't have to be looked at then.
  */
+
+/* The upper half of its header: position / 16 mod 2^24, LAST, message. */
+REGION_INLINE uint32_t ring_alone_mark(uint32_t position)
+{
+	return position << 4 | RING_LAST << 4 | RING_MESSAGE;
+}
+
 REGION_INLINE uint32_t ring_alone_end(const struct ring_tx *tx, uint32_t len)
 {
-	return (tx->published + len + RING_HEADER + RING_LINE - 1) & ~(RING_LINE - 1);
+	return ring_alone_after(tx->published, len);
 }
 
 REGION_INLINE bool ring_alone_fits(const struct ring_tx *tx, uint32_t end)
@@ -225,30 +251,44 @@ REGION_INLINE bool ring_alone_fits(const struct ring_tx *tx, uint32_t end)
 	return tx->tail == tx->published && end - tx->released <= tx->mask + 1;
 }
 
-REGION_INLINE uint8_t *ring_alone_payload(const struct ring_tx *tx)
+/* copy: for len from REGION_COPY_SMALL on. */
+REGION_INLINE void ring_alone_publish(struct ring_tx *tx,
+	void (*copy)(void *, const void *, size_t), const void *data, size_t len, uint32_t end)
 {
-	return tx->data + (tx->published & tx->mask) + RING_HEADER;
+	uint32_t position = tx->published, clean = tx->clean;
+	uint64_t *header = (uint64_t *)(tx->data + (position & tx->mask));
+
+	tx->clean = RING_UNCLEAN;
+	tx->published = end;
+	tx->tail = end;
+	region_copy_in(copy, header + 1, data, len);
+	if (end != clean)
+		ring_clean(tx, end);
+	/* Pairs with the acquire in ring_poll. */
+	region_store_release64(header, (uint64_t)ring_alone_mark(position) << 32 | len);
 }
 
-REGION_INLINE void ring_alone_publish(struct ring_tx *tx, uint32_t len, uint32_t end)
+REGION_INLINE void ring_alone_ahead(struct ring_tx *tx)
 {
-	uint64_t *next = (uint64_t *)(tx->data + (end & tx->mask));
-	uint32_t position = tx->published;
+	uint32_t end = tx->published + RING_LINE;
 
-	if (__builtin_expect(ring_header_valid(region_load64(next), end), 0))
-		region_store64(next, 0);
-	/* Pairs with the acquire in ring_poll. */
-	region_store_release64((uint64_t *)(tx->data + (position & tx->mask)),
-		ring_header(position, len, RING_MESSAGE, RING_LAST));
-	tx->published = tx->tail = end;
+	if (end - tx->released <= tx->mask + 1) {
+		ring_clean(tx, end);
+		tx->clean = end;
+	}
+}
+
+/* The word where the next record's header will be. */
+REGION_INLINE const uint64_t *ring_head(const struct ring_rx *rx)
+{
+	return (const uint64_t *)(rx->data + (rx->head & rx->mask));
 }
 
 /* The header of the next record, or 0 while there is none. */
 REGION_INLINE uint64_t ring_poll(const struct ring_rx *rx)
 {
 	/* Pairs with the release in ring_publish. */
-	uint64_t word = region_load_acquire64(
-		(const uint64_t *)(rx->data + (rx->head & rx->mask)));
+	uint64_t word = region_load_acquire64(ring_head(rx));
 
 	return ring_header_valid(word, rx->head) ? word : 0;
 }

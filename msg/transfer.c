@@ -35,8 +35,7 @@ void channel_write_figures(struct msg_channel *channel)
 	region_store64(&mine->empty_waits, channel->empty_waits);
 }
 
-// The other side sleeps: rings, unless we did already. True: rang.
-static bool __attribute__((noinline)) ring_sleeper(struct msg_channel *channel, uint32_t asleep)
+bool channel_ring_sleeper(struct msg_channel *channel, uint32_t asleep)
 {
 	struct peer_view *view = channel->view;
 
@@ -48,23 +47,13 @@ static bool __attribute__((noinline)) ring_sleeper(struct msg_channel *channel, 
 	return true;
 }
 
-// What follows a publication, while the record travels. In one piece with its callers on the short
-// way: to a guest under TCG a return costs as much as ten instructions.
-REGION_INLINE void channel_published(struct msg_channel *channel, uint64_t messages, uint64_t bytes)
+void channel_look_after(struct msg_channel *channel)
 {
-	struct wire_channel *mine = channel->mine;
-	uint32_t asleep;
+	uint32_t asleep = region_load32(channel->peer_asleep);
 
-	region_store64(&mine->sent, channel->sent += messages);
-	region_store64(&mine->sent_bytes, channel->sent_bytes += bytes);
-	// The record must be visible before we look: pairs with the fence in mark_asleep.
-	region_fence();
-	channel->fenced = channel->rx.released;
-	asleep = region_load32(channel->peer_asleep);
-	if (__builtin_expect(!(asleep & 1), 1) || !ring_sleeper(channel, asleep))
-		region_store64(&mine->suppressed, ++channel->suppressed);
-	if (__builtin_expect(
-		region_load64(&channel->theirs->status) != channel->their_status, 0))
+	if (!(asleep & 1) || !channel_ring_sleeper(channel, asleep))
+		region_store64(&channel->mine->suppressed, ++channel->suppressed);
+	if (region_load64(&channel->theirs->status) != channel->their_status)
 		channel_check(channel);
 }
 
@@ -72,6 +61,7 @@ void channel_publish(struct msg_channel *channel, uint64_t messages, uint64_t by
 {
 	ring_publish(&channel->tx);
 	channel_published(channel, messages, bytes);
+	channel_look_after(channel);
 }
 
 bool channel_update_released(struct msg_channel *channel)
@@ -134,11 +124,19 @@ int channel_make_room(struct msg_channel *channel, uint32_t len, uint64_t deadli
 	return channel->send_error ? channel->send_error : err;
 }
 
-static int __attribute__((noinline)) send_any(struct msg_channel *channel, const void *data,
-	size_t len, uint64_t deadline)
+int channel_send_any(struct msg_channel *channel, const void *data, size_t len, uint64_t deadline)
 {
+	uint32_t end = ring_alone_end(&channel->tx, (uint32_t)len);
 	int err;
 
+	if (len <= channel->limit && ring_alone_fits(&channel->tx, end) &&
+		!channel_may_send(channel)) {
+		ring_alone_publish(&channel->tx, channel->region->context->ops->copy_in, data, len,
+			end);
+		channel_published(channel, 1, len);
+		channel_look_after(channel);
+		return 0;
+	}
 	if (__builtin_expect(len > channel->limit, 0)) {
 		int64_t sent = buffer_send_copy(channel, data, len, deadline);
 
@@ -154,26 +152,6 @@ static int __attribute__((noinline)) send_any(struct msg_channel *channel, const
 	channel_publish(channel, 1 + channel->pending_sent, len + channel->pending_bytes);
 	channel->pending_sent = channel->pending_bytes = 0;
 	return 0;
-}
-
-// The short way: room, and nothing reserved. All else is send_any's.
-int msg_send(struct msg_channel *channel, const void *data, size_t len, uint64_t deadline)
-{
-	uint32_t end = ring_alone_end(&channel->tx, (uint32_t)len);
-
-	if (__builtin_expect(len > channel->limit || !ring_alone_fits(&channel->tx, end) ||
-		channel_may_send(channel), 0))
-		return send_any(channel, data, len, deadline);
-	region_copy_in(channel->region->context->ops->copy_in, ring_alone_payload(&channel->tx),
-		data, len);
-	ring_alone_publish(&channel->tx, (uint32_t)len, end);
-	channel_published(channel, 1, len);
-	return 0;
-}
-
-int msg_trysend(struct msg_channel *channel, const void *data, size_t len)
-{
-	return msg_send(channel, data, len, 0);
 }
 
 int msg_send_batch(struct msg_channel *channel, const struct msg_span *messages, unsigned count,
@@ -276,7 +254,7 @@ void channel_settle(struct msg_channel *channel)
 		return;
 	asleep = region_load32(channel->peer_asleep);
 	if (asleep & 1)
-		ring_sleeper(channel, asleep);
+		channel_ring_sleeper(channel, asleep);
 }
 
 int channel_received(struct msg_channel *channel, uint32_t position, uint64_t messages,
@@ -343,14 +321,18 @@ static bool readable_condition(void *arg)
 
 int channel_await(struct msg_channel *channel, uint64_t deadline)
 {
-	unsigned polls;
 	int err;
 
 	if (deadline && !channel->error) {
+		const struct msg_context *context = channel->region->context;
+		unsigned polls;
+
 		channel_settle(channel);
-		for (polls = wait_polls(channel->region->context); polls; polls--)
+		for (polls = wait_polls(context); polls; polls--) {
 			if (ring_poll(&channel->rx))
 				return 0;
+			region_pace(context->ops->pauses);
+		}
 	}
 	err = channel_empty(channel);
 	if (err != -EAGAIN || !deadline)
@@ -430,8 +412,7 @@ int channel_next_record(struct msg_channel *channel, uint64_t *header, uint64_t 
 	return 0;
 }
 
-static int64_t __attribute__((noinline)) recv_any(struct msg_channel *channel, void *data,
-	size_t size, uint64_t deadline)
+int64_t channel_recv_any(struct msg_channel *channel, void *data, size_t size, uint64_t deadline)
 {
 	const void *from;
 	uint64_t header, len;
@@ -447,44 +428,6 @@ static int64_t __attribute__((noinline)) recv_any(struct msg_channel *channel, v
 	channel_step(channel, header);
 	err = channel_received(channel, channel->rx.head, 1, len);
 	return err ? err : (int64_t)len;
-}
-
-// The short way: a plain message that is there or comes soon. All else is recv_any's.
-int64_t msg_recv(struct msg_channel *channel, void *data, size_t size, uint64_t deadline)
-{
-	uint64_t header;
-	uint32_t len;
-
-	if (__builtin_expect(channel->error | (int)channel->run_left |
-		(int)(channel->viewed_next ^ channel->viewed_first), 0))
-		return recv_any(channel, data, size, deadline);
-	header = ring_poll(&channel->rx);
-	if (!header && deadline) {
-		unsigned polls;
-
-		channel_settle(channel);
-		for (polls = wait_polls(channel->region->context); polls && !header; polls--)
-			header = ring_poll(&channel->rx);
-	}
-	len = ring_header_length(header);
-	if (__builtin_expect(ring_header_type(header) != RING_MESSAGE || len > size ||
-		!ring_header_possible(&channel->rx, header), 0))
-		return recv_any(channel, data, size, deadline);
-	region_copy_out(channel->region->context->ops->copy_out, data, ring_payload(&channel->rx),
-		len);
-	if (!channel_slot_ours(channel))
-		return channel_received(channel, channel->rx.head, 0, 0);
-	ring_advance(&channel->rx, header);
-	ring_give_back(&channel->rx, &channel->mine->released, channel->rx.head);
-	channel_count_received(channel, 1, len);
-	if (__builtin_expect(channel->rx.head - channel->fenced > (channel->rx.mask + 1) / 8, 0))
-		channel_settle(channel);
-	return len;
-}
-
-int64_t msg_tryrecv(struct msg_channel *channel, void *data, size_t size)
-{
-	return msg_recv(channel, data, size, 0);
 }
 
 int64_t msg_next_length(struct msg_channel *channel, uint64_t deadline)

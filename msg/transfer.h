@@ -5,6 +5,13 @@
 
 #include "msg/internal.h"
 
+/* msg_send and msg_recv where it isn't the short way (short.c). */
+int channel_send_any(struct msg_channel *channel, const void *data, size_t len, uint64_t deadline);
+int64_t channel_recv_any(struct msg_channel *channel, void *data, size_t size, uint64_t deadline);
+
+/* The other side sleeps: rings, unless we did already. True: rang. */
+bool channel_ring_sleeper(struct msg_channel *channel, uint32_t asleep);
+
 /* Publishes what is reserved, and wakes the receiver if it sleeps. */
 void channel_publish(struct msg_channel *channel, uint64_t messages, uint64_t bytes);
 
@@ -80,5 +87,31 @@ REGION_INLINE int channel_room(struct msg_channel *channel, uint32_t len, uint64
 	return __builtin_expect(ring_fits(&channel->tx, len), 1) ?
 		0 : channel_make_room(channel, len, deadline);
 }
+
+/* What follows a publication at once, while the record travels. */
+REGION_INLINE void channel_published(struct msg_channel *channel, uint64_t messages, uint64_t bytes)
+{
+	struct wire_channel *mine = channel->mine;
+
+	region_store64(&mine->sent, channel->sent += messages);
+	region_store64(&mine->sent_bytes, channel->sent_bytes += bytes);
+	// The record must be visible before we look: pairs with the fence in mark_asleep.
+	region_fence();
+	channel->fenced = channel->rx.released;
+}
+
+/* Does nobody have to be woken, and is the channel as it was? Counts the doorbell not rung. */
+REGION_INLINE bool channel_needs_nothing(struct msg_channel *channel)
+{
+	if (__builtin_expect(region_load32(channel->peer_asleep) & 1, 0) ||
+		__builtin_expect(region_load64(&channel->theirs->status) !=
+			channel->their_status, 0))
+		return false;
+	region_store64(&channel->mine->suppressed, ++channel->suppressed);
+	return true;
+}
+
+/* After channel_published: wakes the receiver if it sleeps, and looks whether it is still there. */
+void channel_look_after(struct msg_channel *channel);
 
 #endif

@@ -20,10 +20,7 @@
 #define SCAN_NS         (20 * NS_PER_US)
 #define SPIN_MAX_NS     (200 * NS_PER_US)
 #define SPIN_PROBE_NS   (100 * NS_PER_US)
-#define SPIN_MIN_NS     500
 #define PROBE_EVERY     64
-#define POLLS_LONG      1000
-#define POLLS_SHORT     16
 /* Times backing_ns, when nothing has come for long: while doorbells come, and while not. */
 #define LONGEST_BACKING 5
 #define LONGEST_POLL    2
@@ -175,14 +172,6 @@ static int sleep_phase(struct msg_context *context, wait_condition *ready, void 
 	}
 }
 
-unsigned wait_polls(const struct msg_context *context)
-{
-	bool pays = context->spin_option ? context->spin_option != MSG_SPIN_NEVER :
-					   context->spin_ns >= SPIN_MIN_NS;
-
-	return pays ? POLLS_LONG : POLLS_SHORT;
-}
-
 /* How long to poll. Where it doesn't pay (the peer needs our core, or messages are rare) the budget
  * halves with every vain try down to nothing; now and then a longer try finds out whether that has
  * changed. */
@@ -241,7 +230,9 @@ int wait_for(struct msg_context *context, wait_condition *ready, void *arg, uint
 			spin_succeeded(context, now - start);
 			return 0;
 		}
-		if (n % POLLS_PER_RELAX == 0)
+		if (context->ops->pauses)
+			region_pace(true);
+		else if (n % POLLS_PER_RELAX == 0)
 			context_relax(context);
 		if (n % POLLS_PER_CLOCK == 0) {
 			now = context_now(context);

@@ -24,6 +24,7 @@ struct options {
 	const char *region;
 	int cpu[2];
 	uint32_t size;
+	size_t ring; /* of round trips */
 	unsigned int idle_peers;
 };
 
@@ -98,7 +99,7 @@ static void suite_round_trip(const struct options *o)
 		for (k = 0; bench_rings[k]; k++) {
 			if (named(o->sides, bench_rings[k]->name))
 				add(&n, bench_rings[k]->name, bench_rings[k], BENCH_WORK_PING, size,
-				    1, rings[0]);
+				    1, o->ring ? o->ring : rings[0]);
 		}
 		sample_run(series, n, &plan);
 		print_all("round-trip", n, false);
@@ -175,7 +176,7 @@ static _Noreturn void usage(int status)
 {
 	fputs("usage: native [--quick] [--suite round-trip|one-way|asleep] [--sides NAME,...]\n"
 	      "              [--size BYTES] [--rounds N] [--cpus A,B]\n"
-	      "              [--region WHERE] [--idle-peers N]\n"
+	      "              [--ring BYTES] [--region WHERE] [--idle-peers N]\n"
 	      "Prints JSON lines. --cpus names the processors of the two processes (0,1), --region\n"
 	      "the region of the channels (a memory file), as in msg_attach; --idle-peers lets\n"
 	      "others join and sleep there.\n",
@@ -190,6 +191,7 @@ static void options_parse(struct options *o, int argc, char **argv)
 		{ "sides", required_argument, NULL, 'c' }, { "size", required_argument, NULL, 'b' },
 		{ "rounds", required_argument, NULL, 'r' }, { "cpus", required_argument, NULL, 'p' },
 		{ "region", required_argument, NULL, 'g' },
+		{ "ring", required_argument, NULL, 'n' },
 		{ "idle-peers", required_argument, NULL, 'i' },
 		{ "help", no_argument, NULL, 'h' },	 { NULL, 0, NULL, 0 },
 	};
@@ -218,6 +220,9 @@ static void options_parse(struct options *o, int argc, char **argv)
 			break;
 		case 'i':
 			o->idle_peers = (unsigned int)strtoul(optarg, NULL, 10);
+			break;
+		case 'n':
+			o->ring = strtoul(optarg, NULL, 10);
 			break;
 		case 'g':
 			o->region = optarg;

@@ -54,6 +54,30 @@ static void pair_publish(struct pair *p)
 	p->published = p->next;
 }
 
+static void copy(void *to, const void *from, size_t len)
+{
+	memcpy(to, from, len);
+}
+
+// The short way: a publication of one.
+static bool pair_alone(struct pair *p, uint32_t len, uint64_t seed, bool ahead)
+{
+	static uint8_t data[65536];
+	uint32_t end = ring_alone_end(&p->tx, len);
+
+	CHECK(len <= sizeof(data));
+	if (!ring_alone_fits(&p->tx, end))
+		return false;
+	test_fill(data, len, seed);
+	ring_alone_publish(&p->tx, copy, data, len, end);
+	if (ahead)
+		ring_alone_ahead(&p->tx);
+	p->model[p->next % MODEL].len = len;
+	p->model[p->next++ % MODEL].seed = seed;
+	p->published = p->next;
+	return true;
+}
+
 // Takes one; it must be what the model says.
 static bool pair_take(struct pair *p)
 {
@@ -206,6 +230,34 @@ static void payload_that_looks_like_headers(void)
 	free(p.memory);
 }
 
+// What the short way found harmless may be written over before it is reached.
+static void clean_word_spoiled(void)
+{
+	static struct pair p;
+	unsigned i, k;
+
+	pair_init(&p, 1024, 0u - 512);
+	for (i = 0; i < 100; i++) {
+		uint64_t *payload;
+		uint32_t at;
+
+		CHECK(ring_update_released(&p.tx, p.released));
+		CHECK(pair_alone(&p, 8, i, true));
+		at = p.tx.published;
+		EQUAL(p.tx.clean, at + 64);
+		payload = (uint64_t *)ring_reserve(&p.tx, 400, RING_MESSAGE);
+		for (k = 0; k < 400 / 8; k++)
+			payload[k] = ring_header(at + 8 + k * 8, 8, RING_MESSAGE, 0);
+		ring_discard(&p.tx);
+		CHECK(pair_alone(&p, 48, i, i & 1));
+		CHECK(pair_take(&p));
+		CHECK(pair_take(&p));
+		CHECK(!pair_take(&p));
+		pair_give_back(&p);
+	}
+	free(p.memory);
+}
+
 static void trim_and_discard(void)
 {
 	static struct pair p;
@@ -265,6 +317,11 @@ static void model(void)
 
 			switch (r >> 1 & 3) {
 			case 0:
+				if (r & 16 && p.next - p.first < MODEL - 1) {
+					pair_alone(&p, len, r, r & 32);
+					break;
+				}
+				// fallthrough
 			case 1:
 				if (p.next - p.first < MODEL - 1)
 					pair_reserve(&p, len, r);
@@ -291,6 +348,7 @@ int main(int argc, char **argv)
 		{ "full_at_every_line", full_at_every_line, 0 },
 		{ "full_batches", full_batches, 0 },
 		{ "payload_that_looks_like_headers", payload_that_looks_like_headers, 0 },
+		{ "clean_word_spoiled", clean_word_spoiled, 0 },
 		{ "trim_and_discard", trim_and_discard, 0 },
 		{ "impossible_values", impossible_values, 0 },
 		{ "model", model, 0 },

@@ -17,7 +17,7 @@ import tempfile
 # name: (file, line as it stands, what it becomes, seeds to try)
 MUTANTS = {
     # ---- fences
-    "no-fence-publish": ("transfer.c",
+    "no-fence-publish": ("transfer.h",
         "\t// The record must be visible before we look: pairs with the fence in mark_asleep.\n"
         "\tregion_fence();\n", "", 8000),
     "no-fence-sleep": ("wait.c",
@@ -37,7 +37,7 @@ MUTANTS = {
         "\t\t\tregion->asleep--;\n", 8000),
     # ---- the ring
     "next-header-not-cleared": ("ring.h",
-        "\tif (__builtin_expect(ring_header_valid(region_load64(next), tail), 0))",
+        "\tif (__builtin_expect(ring_header_valid(region_load64(word), position), 0))",
         "\tif (0)", 8000),
     "first-header-first": ("ring.h",
         "\tif (tx->newest == tx->published)\n\t\ttx->first = header;\n\telse\n",
