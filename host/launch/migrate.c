@@ -196,6 +196,16 @@ static bool waits(struct move *m, struct text *error)
 	return ok;
 }
 
+/* GUEST and GUEST.qmp are the same: its QMP serves one at a time. */
+static bool same_vm(const char *a, const char *b)
+{
+	size_t n = strlen(a), m = strlen(b);
+
+	n -= n > 4 && strcmp(a + n - 4, ".qmp") == 0 ? 4 : 0;
+	m -= m > 4 && strcmp(b + m - 4, ".qmp") == 0 ? 4 : 0;
+	return n == m && memcmp(a, b, n) == 0;
+}
+
 int command_migrate(int argc, char **argv)
 {
 	struct move m = { .from.qmp = QMP_NONE, .to.qmp = QMP_NONE };
@@ -217,7 +227,7 @@ int command_migrate(int argc, char **argv)
 	}
 	if (!error.n && n < 2)
 		text_add_str(&error, "migrate wants a guest and where it shall go; see `isthmus migrate --help`");
-	if (!error.n && strcmp(words[0], words[1]) == 0)
+	if (!error.n && same_vm(words[0], words[1]))
 		text_addf(&error, "%s can't move to where it is", words[0]);
 	if (!error.n && vm_open(&m.from, words[0], &error) && vm_open(&m.to, words[1], &error) &&
 	    waits(&m, &error)) {

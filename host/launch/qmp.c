@@ -35,6 +35,11 @@ static int receive(struct qmp *q, uint64_t end_ns, json_t **message, struct text
 			text_addf(error, "%s: what answers on its QMP socket isn't a QEMU", q->name);
 			return -1;
 		}
+		/* An ivshmem-server, for one, never ends its line. */
+		if (q->in.n && q->in.s[0] != '{') {
+			text_addf(error, "%s: what answers on its QMP socket isn't a QEMU", q->name);
+			return -1;
+		}
 		if (now >= end_ns)
 			return 0;
 		if (poll(&p, 1, (int)((end_ns - now) / 1000000) + 1) < 0 && errno != EINTR) {
@@ -230,6 +235,9 @@ bool qmp_open(struct qmp *q, const char *path, const char *name, struct text *er
 	if (q->fd < 0 || connect(q->fd, (struct sockaddr *)&a, sizeof(a))) {
 		text_addf(error, "%s: no VM listens there (%s); name one of `isthmus run --dir DIR` as "
 			  "DIR/GUEST", path, strerror(errno));
+		if (q->fd >= 0)
+			close(q->fd);
+		q->fd = -1;
 		return false;
 	}
 	/* QEMU serves one client at a time: the next one waits unanswered. */

@@ -15,6 +15,25 @@
 #define NS_PER_S   1000000000ull
 #define OPEN_MAX_FD 65536 /* far above what QEMU opens for 256 vectors of many peers */
 
+/* What could have been meant: the VMs of a run's directory. */
+static void say_others(const char *dir, struct text *error)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+	bool first = true;
+
+	while (d && (entry = readdir(d))) {
+		size_t n = strlen(entry->d_name);
+
+		if (n <= 4 || strcmp(entry->d_name + n - 4, ".qmp") != 0)
+			continue;
+		text_addf(error, "%s %s/%.*s", first ? "; there is" : ",", dir, (int)n - 4, entry->d_name);
+		first = false;
+	}
+	if (d)
+		closedir(d);
+}
+
 bool vm_open(struct vm *vm, const char *word, struct text *error)
 {
 	const char *tail = ".qmp", *slash = strrchr(word, '/');
@@ -30,7 +49,11 @@ bool vm_open(struct vm *vm, const char *word, struct text *error)
 	vm->dir = !slash ? text_copy(".") : slash == word ? text_copy("/") : strndup(word, (size_t)(slash - word));
 	n = strlen(name);
 	vm->name = n > 4 && strcmp(name + n - 4, ".qmp") == 0 ? strndup(name, n - 4) : text_copy(name);
-	return qmp_open(&vm->qmp, vm->socket, vm->name, error);
+	if (qmp_open(&vm->qmp, vm->socket, vm->name, error))
+		return true;
+	if (vm->qmp.fd < 0)
+		say_others(stat(word, &st) == 0 && S_ISDIR(st.st_mode) ? word : vm->dir, error);
+	return false;
 }
 
 void vm_close(struct vm *vm)
@@ -283,26 +306,38 @@ static void choose_ids(struct vm *vm, struct vm_device *d)
 	}
 }
 
-static bool port_is_empty(json_t *devices, const char *id)
+/* The port with that id as query-pci describes it; NULL: none, or something is behind it. */
+static json_t *empty_port(json_t *devices, const char *id)
 {
 	json_t *one;
 	size_t i;
 
 	json_array_foreach(devices, i, one) {
 		const char *is = json_string_value(json_object_get(one, "qdev_id"));
-		json_t *behind = json_object_get(json_object_get(one, "pci_bridge"), "devices");
+		json_t *bridge = json_object_get(one, "pci_bridge");
 
 		if (is && strcmp(is, id) == 0)
-			return json_array_size(behind) == 0;
+			return json_array_size(json_object_get(bridge, "devices")) == 0 ? bridge : NULL;
 	}
-	return false;
+	return NULL;
+}
+
+/* Bytes of prefetchable memory behind a port, as firmware or the guest has opened it. */
+static unsigned long long port_room(json_t *port)
+{
+	json_t *range = json_object_get(json_object_get(port, "bus"), "prefetchable_range");
+	long long base = json_integer_value(json_object_get(range, "base"));
+	long long limit = json_integer_value(json_object_get(range, "limit"));
+
+	return limit > base ? (unsigned long long)(limit - base) + 1 : 0;
 }
 
 /* An empty root port, where the machine has PCI Express; its root bus takes nothing while it runs. */
 static bool choose_bus(struct vm *vm, struct vm_device *d, struct text *error)
 {
 	json_t *buses, *all, *devices, *one;
-	char *type;
+	unsigned long long room = 0;
+	char *type, size[32];
 	size_t i;
 
 	if (d->bus)
@@ -318,13 +353,22 @@ static bool choose_bus(struct vm *vm, struct vm_device *d, struct text *error)
 	devices = json_object_get(json_array_get(buses, 0), "devices");
 	json_array_foreach(all, i, one) {
 		const char *name = json_string_value(json_object_get(one, "name"));
+		json_t *port = is_child(one, "pcie-root-port") ? empty_port(devices, name) : NULL;
 
-		if (!d->bus && is_child(one, "pcie-root-port") && port_is_empty(devices, name))
+		if (!port || d->bus)
+			continue;
+		room = port_room(port);
+		if (room >= d->size)
 			d->bus = text_copy(name);
 	}
 	json_decref(all);
 	json_decref(buses);
-	if (!d->bus && !error->n)
+	format_size(size, sizeof(size), d->size);
+	if (!d->bus && !error->n && room)
+		text_addf(error, "%s: no empty port has room for a region of %s; isthmus run gives its ports as much as "
+			  "--size says, and another one is --qemu-arg -device --qemu-arg "
+			  "pcie-root-port,id=more,slot=20,chassis=20,pref64-reserve=%s", vm->name, size, size);
+	else if (!d->bus && !error->n)
 		text_addf(error, "%s: has no empty port to plug into; on q35 each region of its run has one, unless "
 			  "--hotplug none, and one more is --qemu-arg -device --qemu-arg "
 			  "pcie-root-port,id=more,slot=20,chassis=20", vm->name);

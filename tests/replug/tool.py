@@ -87,6 +87,23 @@ def rounds(scene, *words):
         run.end()
 
 
+def test_too_large(scene):
+    """A region larger than the port's window is refused before the guest sees it; one that fits isn't."""
+    large, small = scene.region(64 << 20), scene.region(1 << 20)
+    with Run(scene, "run", "replug_bare", ("--plain",), ("2",)) as run:
+        run.wait(r"\| ready$")
+        isthmus("unplug", run.guest)
+        run.wait(r"\| closed$")
+        isthmus("plug", run.guest, large, status=125,
+                expect="no empty port has room for a region of 64M; .*--size .*pref64-reserve=64M$")
+        isthmus("plug", run.guest, small, expect="plugged in shm0")
+        run.wait(r"\| ready$", 2)
+        isthmus("unplug", run.guest)
+        run.wait(r"\| closed$", 2)
+        isthmus("plug", run.guest, "shm")
+        run.end()
+
+
 def test_rounds_q35(scene):
     rounds(scene)
 
@@ -190,6 +207,8 @@ def test_failed(scene):
 
 def test_mistakes(scene):
     isthmus("unplug", os.path.join(scene.folder, "nobody"), status=125, expect="no VM listens there")
+    server = scene.server("1M", 1)
+    isthmus("unplug", server.path, status=125, expect="isn't a QEMU$")
     isthmus("unplug", status=125, expect="wants a guest")
     isthmus("plug", "x", status=125, expect="wants a guest and a region")
     isthmus("migrate", "x", "x", status=125, expect="can't move to where it is")
@@ -199,6 +218,13 @@ def test_mistakes(scene):
                 expect=f"--hotplug {word}: on {machine} it is {kinds}$")
     with Run(scene, "run", "migrant", ("--plain", "--hotplug", "none"), ("region",)) as run:
         run.wait(r"\| at ")
+        for word in (run.dir, os.path.join(run.dir, "b")):
+            isthmus("unplug", word, status=125, expect=f"no VM listens there .*; there is {run.guest}$")
+        isthmus("migrate", run.guest, run.guest + ".qmp", status=125, expect="can't move to where it is$")
+        with Run(scene, "other", "migrant", ("--plain",), ("region",)) as other:
+            other.wait(r"\| at ")
+            isthmus("migrate", run.guest, other.guest, status=125, expect="waits for no guest; .*--incoming")
+            other.end()
         isthmus("plug", run.guest, "shm", status=125, expect="no empty port .* --hotplug")
         isthmus("plug", run.guest, "nothing", status=125, expect="no region 'nothing'")
         isthmus("unplug", run.guest, "shm7", status=125, expect="no ivshmem device 'shm7'; there is shm0")
