@@ -195,6 +195,9 @@ static int claim_once(struct msg_region *region, unsigned index, uint32_t n, uin
 	unsigned waits = 0;
 	bool found;
 
+	// The try before this one may have ended with the region.
+	if (region->error)
+		return region->error;
 	all = collect_all(region, index, &count);
 	if (!all)
 		return -ENOMEM;
