@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A seed becomes a scenario: which ground, which scheduler, which faults.
+// A seed becomes a scenario: which ground, which scheduler, which faults, which habits.
 #include <stdio.h>
 #include <string.h>
 #include "tests/sim/sim.h"
@@ -13,26 +13,82 @@ static unsigned pick_of(const unsigned *values, unsigned n)
 
 static void configure_faults(struct sim_config *c)
 {
-	switch (sim_pick(8)) {
-	case 0: case 1: case 2:
+	switch (sim_pick(16)) {
+	case 0: case 1: case 2: case 3: case 4: case 5:
 		break;
-	case 3: case 4:
+	case 6: case 7: case 8:
 		c->kills = 1 + sim_pick(3);
 		break;
-	case 5:
+	case 9: case 10:
 		c->stalls = 1 + sim_pick(2);
 		break;
-	case 6:
+	case 11: case 12:
 		c->kills = sim_pick(3);
-		c->stalls = sim_pick(3);
+		c->stalls = sim_pick(2);
+		c->unplugs = 1 + sim_pick(2);
 		break;
-	case 7:
+	case 13:
 		c->lies = sim_chance(128) ? LIES_OWN : LIES_WILD;
 		c->kills = sim_pick(2);
+		break;
+	case 14: case 15:
+		c->lies = LIES_POINTED;
+		c->kills = sim_pick(4) == 0;
 		break;
 	}
 	if (c->lies && c->peers < 3)
 		c->peers = 3;
+}
+
+// What makes rare meetings frequent: whole seeds live for one of them.
+static void configure_habits(struct sim_config *c)
+{
+	c->messages = PICK(0, 1, 2, 4, 8, 16, 30);
+	c->patience = PICK(4, 4, 4, 4, 60, 200);
+	c->idle = PICK(30, 30, 200);
+	c->streams = PICK(0, 0, 0, 64, 256);
+	c->buffers = PICK(0, 0, 8, 80);
+	c->contests = sim_pick(3);
+	c->churn = PICK(0, 0, 0, 100);
+	switch (sim_pick(8)) {
+	case 0:
+		// One-way flows whose senders wait for each release.
+		c->lengths = LENGTHS_LONG;
+		c->one_way = sim_chance(200);
+		c->patience = PICK(60, 200);
+		c->picky = sim_chance(128);
+		c->messages = PICK(8, 16, 30);
+		break;
+	case 1:
+		// A name that all want at once, again and again.
+		if (!sim_chance(128))
+			break;
+		c->contests = 3 + sim_pick(12);
+		c->messages = PICK(0, 1);
+		c->bell_delay = 0;
+		break;
+	case 2:
+		// Listeners that look away while callers come and die.
+		if (!sim_chance(128))
+			break;
+		c->naps = 128;
+		if (!c->lies && c->peers < 3)
+			c->peers = 3;
+		if (!c->lies)
+			c->kills += 1 + sim_pick(3);
+		c->messages = PICK(0, 1, 2);
+		c->churn = 200;
+		break;
+	case 3:
+		c->picky = true;
+		break;
+	}
+	// What a lie owes is to be seen soon.
+	if (c->lies == LIES_POINTED) {
+		c->patience = 4;
+		c->idle = 30;
+		c->naps = 0;
+	}
 }
 
 void sim_configure(uint64_t seed)
@@ -44,6 +100,7 @@ void sim_configure(uint64_t seed)
 	sim_random();
 	c->seed = seed;
 	c->peers = PICK(2, 2, 2, 3, 3, 4);
+	c->regions = sim_chance(24) ? 2 : 1;
 	c->ground = PICK(GROUND_DOORBELL, GROUND_DOORBELL, GROUND_DOORBELL, GROUND_FUTEX,
 		GROUND_PLAIN);
 	tcg = c->ground != GROUND_FUTEX && sim_chance(40);
@@ -55,13 +112,13 @@ void sim_configure(uint64_t seed)
 	c->bell_delay = PICK(0, 0, 2000, 50000, 1000000);
 	c->bells_stick = sim_chance(128);
 	c->bells_lost = sim_chance(30) ? 1 + sim_pick(3000) : 0;
-	c->messages = PICK(0, 1, 2, 4, 8, 16, 30);
 	c->options.death_ns = PICK(10, 20, 40, 100) * MS;
-	c->options.slots = c->peers + sim_pick(2);
-	c->options.channels = c->peers + sim_pick(2);
 	c->backing_ns = PICK(5, 20, 20) * MS;
 	c->spin_ns = PICK(MSG_SPIN_NEVER, MSG_SPIN_NEVER, MSG_SPIN_NEVER, 500, 5000);
 	configure_faults(c);
+	configure_habits(c);
+	c->options.slots = c->peers + sim_pick(2);
+	c->options.channels = c->peers + sim_pick(2);
 	if (geometry_choose(&sim.geo, SIM_SIZE, &c->options))
 		sim_fail("the scenario has no geometry");
 }
@@ -69,21 +126,28 @@ void sim_configure(uint64_t seed)
 void sim_print_config(void)
 {
 	static const char *const grounds[] = { "doorbells", "futex", "plain" };
-	static const char *const lies[] = { "none", "about its own", "anywhere" };
+	static const char *const lies[] = { "none", "about its own", "anywhere", "pointed" };
 	const struct sim_config *c = &sim.config;
 
-	printf("seed %llu: %u peers on %s, %s; store buffer %u, drain %u/256, ",
-		(unsigned long long)c->seed, c->peers, grounds[c->ground],
+	printf("seed %llu: %u peers, %u region%s, on %s, %s; store buffer %u, drain %u/256, ",
+		(unsigned long long)c->seed, c->peers, c->regions, c->regions > 1 ? "s" : "",
+		grounds[c->ground],
 		c->fences ? "fences and CAS work" : "neither fences nor CAS (TCG -smp 1)",
 		c->buffer, c->drain);
 	if (c->quantum)
 		printf("runs of %u", c->quantum);
 	else
 		printf("by priorities");
-	printf("; %u kills, %u stalls, lies %s; death %llu ms, backing %llu ms, spin %llu ns; "
-	       "%u slots, %u channels, up to %u messages; bells %u ns late, %s, lost for %u us\n",
-		c->kills, c->stalls, lies[c->lies], (unsigned long long)(c->options.death_ns / MS),
+	printf("; %u kills, %u stalls, %u unplugs, lies %s; death %llu ms, backing %llu ms, spin "
+	       "%llu ns; %u slots, %u channels; bells %u ns late, %s, lost for %u us\n",
+		c->kills, c->stalls, c->unplugs, lies[c->lies],
+		(unsigned long long)(c->options.death_ns / MS),
 		(unsigned long long)(c->backing_ns / MS), (unsigned long long)c->spin_ns,
-		c->options.slots, c->options.channels, c->messages, c->bell_delay,
+		c->options.slots, c->options.channels, c->bell_delay,
 		c->bells_stick ? "kept" : "momentary", c->bells_lost);
+	printf("habits: up to %u messages%s%s, patience %u ms, idle %u ms, %u contests; "
+	       "of 256: %u streams, %u buffers, %u naps, %u reopened%s\n", c->messages,
+		c->lengths == LENGTHS_LONG ? ", long" : "", c->one_way ? ", one way" : "",
+		c->patience, c->idle, c->contests, c->streams, c->buffers, c->naps, c->churn,
+		c->picky ? "; picky waits" : "");
 }

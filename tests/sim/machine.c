@@ -5,10 +5,10 @@
  * next event.
  */
 #include <string.h>
-#include "tests/sim/sim.h"
+#include "tests/sim/oracle.h"
 
-#define STEP_LIMIT  20000000ull
-#define TIME_LIMIT  (20000 * MS)
+#define STEP_LIMIT  8000000ull
+#define TIME_LIMIT  (60000 * MS)
 #define STARVE      1500 /* steps by priority before the others get a turn */
 
 struct sim sim;
@@ -69,8 +69,6 @@ static void peer_start(struct sim_peer *p)
 	p->state = PEER_READY;
 	p->lives++;
 	p->restart_at = SIM_NEVER;
-	p->slot = -1;
-	p->life = 0;
 	p->priority = sim_pick(1000);
 	port_start(p);
 }
@@ -110,6 +108,19 @@ static void wake(struct sim_peer *p, bool notified)
 	p->word = NULL;
 }
 
+// Does it show itself asleep anywhere?
+static bool marked_asleep(const struct sim_peer *p)
+{
+	unsigned i;
+
+	for (i = 0; i < sim.config.regions; i++)
+		if (p->seat[i].slot >= 0 && memory_read(p->seat[i].base + sim.geo.slot_offset +
+			(uint64_t)p->seat[i].slot * sim.geo.slot_stride +
+			offsetof(struct wire_slot, asleep), 4) & 1)
+			return true;
+	return false;
+}
+
 static void bell_arrives(struct sim_peer *p)
 {
 	p->bell_at = SIM_NEVER;
@@ -117,8 +128,7 @@ static void bell_arrives(struct sim_peer *p)
 		wake(p, true);
 	else if (p->prepared || sim.config.bells_stick || p->state == PEER_STALLED)
 		p->bell = true;
-	else if (p->slot >= 0 && memory_read(sim_base + sim.geo.slot_offset +
-		(uint64_t)p->slot * sim.geo.slot_stride + offsetof(struct wire_slot, asleep), 4) & 1)
+	else if (marked_asleep(p))
 		// An interrupt between two sleeps is over when it was taken, though it may be the
 		// one that the second sleep, after the timer, means to wait for.
 		sim.bells_missed++;
@@ -128,6 +138,7 @@ static void bell_arrives(struct sim_peer *p)
 static void peer_events(struct sim_peer *p)
 {
 	uint64_t now = sim.now;
+	unsigned i;
 
 	if (p->restart_at <= now)
 		peer_start(p);
@@ -135,20 +146,37 @@ static void peer_events(struct sim_peer *p)
 		p->resume_at = SIM_NEVER;
 		p->stalled_last = now;
 		p->state = PEER_READY;
-		if (p->beat)
-			p->beat_at = now + sim_pick((uint32_t)p->beat->period_ns + 1);
+		for (i = 0; i < sim.config.regions; i++)
+			if (p->seat[i].beat)
+				p->seat[i].beat_at =
+					now + sim_pick((uint32_t)p->seat[i].beat->period_ns + 1);
 		sim_trace("peer %u goes on", p->index);
 	}
 	if (p->state == PEER_OFF || p->state == PEER_STALLED)
 		return;
 	if (p->bell_at <= now)
 		bell_arrives(p);
-	if (p->beat_at <= now) {
-		memory_beat(p);
-		p->beat_at = now + p->beat->period_ns;
-	}
+	for (i = 0; i < sim.config.regions; i++)
+		if (p->seat[i].beat_at <= now) {
+			memory_beat(&p->seat[i]);
+			p->seat[i].beat_at = now + p->seat[i].beat->period_ns;
+		}
 	if (p->state == PEER_ASLEEP && p->wake_at <= now)
 		wake(p, false);
+}
+
+// When the peer's next event comes.
+static uint64_t peer_next(const struct sim_peer *p)
+{
+	uint64_t next = min64(p->restart_at, p->resume_at);
+	unsigned i;
+
+	if (p->state == PEER_OFF || p->state == PEER_STALLED)
+		return next;
+	next = min64(next, p->bell_at);
+	for (i = 0; i < sim.config.regions; i++)
+		next = min64(next, p->seat[i].beat_at);
+	return p->state == PEER_ASLEEP ? min64(next, p->wake_at) : next;
 }
 
 static void events(void)
@@ -157,73 +185,11 @@ static void events(void)
 	unsigned i;
 
 	for (i = 0; i < sim.config.peers; i++) {
-		struct sim_peer *p = &sim.peer[i];
-
-		peer_events(p);
-		next = min64(next, min64(p->restart_at, p->resume_at));
-		if (p->state == PEER_OFF || p->state == PEER_STALLED)
-			continue;
-		next = min64(next, min64(p->beat_at, p->bell_at));
-		if (p->state == PEER_ASLEEP)
-			next = min64(next, p->wake_at);
+		peer_events(&sim.peer[i]);
+		next = min64(next, peer_next(&sim.peer[i]));
 	}
 	oracle_step();
 	sim.next_event = next;
-}
-
-static void faults_plan(struct sim_peer *p)
-{
-	bool kill = sim.kills_done < sim.config.kills, stall = sim.stalls_done < sim.config.stalls;
-
-	p->fault = FAULT_NONE;
-	p->fault_step = UINT64_MAX;
-	if (!kill && !stall)
-		return;
-	p->fault = kill && (!stall || sim_chance(128)) ? FAULT_KILL : FAULT_STALL;
-	// Any step is as likely as any other of its order of magnitude.
-	p->fault_step = p->steps + 1 + sim_pick(50u << sim_pick(8));
-}
-
-static void peer_killed(struct sim_peer *p)
-{
-	sim_trace("peer %u is killed", p->index);
-	memory_drain(p, SIM_BUFFER);
-	oracle_died(p);
-	port_died(p);
-	p->state = PEER_OFF;
-	p->wake_at = p->beat_at = p->bell_at = p->resume_at = SIM_NEVER;
-	sim.kills_done++;
-	p->restart_at = sim_chance(40) ? SIM_NEVER : sim.now +
-		(uint64_t)(sim_random() % (sim_chance(128) ? 2 * MS :
-			3 * sim.config.options.death_ns));
-	if (p->restart_at != SIM_NEVER)
-		sim_event_at(p->restart_at);
-}
-
-static void peer_stalled(struct sim_peer *p)
-{
-	uint64_t ns = sim_random() % (sim_chance(64) ? sim.config.options.death_ns :
-		6 * sim.config.options.death_ns);
-
-	sim_trace("peer %u stands still for %llu us", p->index, (unsigned long long)(ns / US));
-	memory_drain(p, SIM_BUFFER);
-	p->state = PEER_STALLED;
-	p->resume_at = sim.now + ns;
-	p->stalled_ns += ns;
-	sim.spoiled = sim.spoiled || (p->formats && p->slot < 0);
-	sim.stalls_done++;
-	sim_event_at(p->resume_at);
-}
-
-static void fault(struct sim_peer *p)
-{
-	enum sim_fault what = p->fault;
-
-	if (what == FAULT_KILL && sim.kills_done < sim.config.kills)
-		peer_killed(p);
-	else if (what == FAULT_STALL && sim.stalls_done < sim.config.stalls)
-		peer_stalled(p);
-	faults_plan(p);
 }
 
 static struct sim_peer *by_priority(void)
@@ -234,7 +200,11 @@ static struct sim_peer *by_priority(void)
 	for (i = 0; i < sim.config.peers; i++) {
 		struct sim_peer *p = &sim.peer[i];
 
-		if (p->state == PEER_READY && (!best || p->priority > best->priority))
+		if (p->state != PEER_READY)
+			continue;
+		// Nobody starves for ever.
+		p->priority += 25;
+		if (!best || p->priority > best->priority)
 			best = p;
 	}
 	return best;
@@ -323,7 +293,7 @@ static void schedule(void)
 	switch_stack(save, next->sp);
 }
 
-static void account(struct sim_peer *p)
+void sim_account(struct sim_peer *p)
 {
 	uint64_t spent = (uint64_t)(sim.granted - sim.fuel);
 
@@ -332,6 +302,9 @@ static void account(struct sim_peer *p)
 	sim.granted = sim.fuel;
 	if (sim.steps > STEP_LIMIT)
 		sim_fail("hang: %llu accesses to the region", STEP_LIMIT);
+	if (p->fault && p->fault_step < p->steps + (uint64_t)sim.granted)
+		sim.fuel = sim.granted =
+			p->fault_step > p->steps ? (int64_t)(p->fault_step - p->steps) : 1;
 }
 
 static void __attribute__((noinline)) out_of_fuel(void)
@@ -339,11 +312,11 @@ static void __attribute__((noinline)) out_of_fuel(void)
 	struct sim_peer *p = sim.running;
 	unsigned i;
 
-	account(p);
+	sim_account(p);
 	if (p->fault && p->steps >= p->fault_step)
-		fault(p);
+		fault_happens(p);
 	if (p->liar && p->state == PEER_READY && sim_chance(20))
-		memory_lie(p);
+		lie_once(p);
 	for (i = 0; i < sim.config.peers; i++)
 		if (sim.peer[i].count && sim_chance(sim.config.drain))
 			memory_drain(&sim.peer[i], 1 + sim_pick(sim.peer[i].count));
@@ -363,7 +336,7 @@ void sim_sleep(void)
 {
 	struct sim_peer *p = sim.running;
 
-	account(p);
+	sim_account(p);
 	memory_drain(p, SIM_BUFFER);
 	p->state = PEER_ASLEEP;
 	sim_event_at(p->wake_at);
@@ -373,9 +346,10 @@ void sim_sleep(void)
 void sim_run(void)
 {
 	struct sim_peer *first;
-	unsigned i;
+	unsigned i, k;
 
 	memory_reset();
+	lie_reset();
 	oracle_reset();
 	sim.next_event = SIM_NEVER;
 	for (i = 0; i < sim.config.peers; i++) {
@@ -383,11 +357,15 @@ void sim_run(void)
 
 		p->index = i;
 		p->state = PEER_OFF;
-		p->slot = -1;
-		p->wake_at = p->beat_at = p->bell_at = p->resume_at = SIM_NEVER;
+		p->wake_at = p->bell_at = p->resume_at = SIM_NEVER;
+		for (k = 0; k < SIM_REGIONS; k++) {
+			p->seat[k] = (struct sim_seat){ .peer = p, .where = k,
+				.base = sim_base + k * SIM_SPAN, .peer_id = i };
+			attach_seat_reset(&p->seat[k]);
+		}
 		p->restart_at = sim_chance(128) ? 0 : sim_pick(4 * MS);
 		sim_event_at(p->restart_at);
-		faults_plan(p);
+		fault_plan(p);
 	}
 	if (sim.config.lies)
 		sim.peer[sim_pick(sim.config.peers)].liar = true;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -17,6 +18,7 @@ static char tail[TAIL][LINE];
 static uint64_t tail_count;
 static bool trace_all;
 static int result_fd = -1;
+static struct sim_totals *totals; /* of all workers */
 
 void sim_trace(const char *format, ...)
 {
@@ -69,6 +71,11 @@ void sim_fail(const char *format, ...)
 	_exit(1);
 }
 
+static void add(uint64_t *to, uint64_t n)
+{
+	__atomic_fetch_add(to, n, __ATOMIC_RELAXED);
+}
+
 static void run_seed(uint64_t seed, bool trace)
 {
 	memset(&sim, 0, sizeof(sim));
@@ -77,6 +84,18 @@ static void run_seed(uint64_t seed, bool trace)
 	if (trace)
 		sim_print_config();
 	sim_run();
+	if (!totals)
+		return;
+	add(&totals->steps, sim.steps);
+	add(&totals->virtual_us, sim.now / US);
+	add(&totals->messages, sim.messages_received);
+	add(&totals->kills, sim.kills_done);
+	add(&totals->stalls, sim.stalls_done);
+	add(&totals->unplugs, sim.unplugs_done);
+	add(&totals->lies, sim.lies_told);
+	add(&totals->bells, sim.bells_rung);
+	if (sim.steps > totals->longest)
+		totals->longest = sim.steps;
 }
 
 static void crashed(int signal)
@@ -119,8 +138,14 @@ static pid_t worker(uint64_t first, uint64_t count, unsigned k, unsigned of, int
 // Shows the failing seed again, with the end of its trace.
 static void replay(const char *program, uint64_t seed)
 {
+	char path[512];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
 	pid_t pid;
 
+	if (len > 0) {
+		path[len] = 0;
+		program = path;
+	}
 	printf("to replay it: %s --seed %llu --trace\n", program, (unsigned long long)seed);
 	fflush(stdout);
 	pid = fork();
@@ -145,7 +170,9 @@ static int run_many(const char *program, uint64_t first, uint64_t count, unsigne
 	unsigned i;
 
 	clock_gettime(CLOCK_MONOTONIC, &a);
-	if (pipe(fd))
+	totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		-1, 0);
+	if (pipe(fd) || totals == MAP_FAILED)
 		return 2;
 	for (i = 0; i < jobs; i++)
 		pid[i] = worker(first, count, i, jobs, fd[1]);
@@ -168,6 +195,13 @@ static int run_many(const char *program, uint64_t first, uint64_t count, unsigne
 		replay(program, failing);
 		return 1;
 	}
+	printf("%llu million accesses (%llu in the longest seed), %llu thousand messages, %llu kills, "
+	       "%llu stalls, %llu unplugs, %llu lies, %llu bells, %llu s of virtual time\n",
+		(unsigned long long)totals->steps / 1000000, (unsigned long long)totals->longest,
+		(unsigned long long)totals->messages / 1000, (unsigned long long)totals->kills,
+		(unsigned long long)totals->stalls, (unsigned long long)totals->unplugs,
+		(unsigned long long)totals->lies, (unsigned long long)totals->bells,
+		(unsigned long long)totals->virtual_us / 1000000);
 	printf("PASS %llu seeds from %llu on, %.1f s\n", (unsigned long long)count,
 		(unsigned long long)first, (double)(b.tv_sec - a.tv_sec) +
 		(double)(b.tv_nsec - a.tv_nsec) / 1e9);

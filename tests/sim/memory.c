@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The region as a peer sees it: stores wait in the peer's store buffer (first in, first out) and
+ * The regions as a peer sees them: stores wait in the peer's store buffer (first in, first out) and
  * its own loads find them there; a fence or an atomic operation drains it. Every access must lie in
- * the region, and every store in a word that the wire format gives to that peer.
+ * a region that the peer has, and every store in a word that the wire format gives to that peer.
  */
 #include <string.h>
 #include <sys/mman.h>
 #include <isthmus/scratch.h>
-#include "tests/sim/sim.h"
+#include "tests/sim/oracle.h"
 
 #define STALE_MOST 20
 
@@ -15,17 +15,24 @@ uint8_t *sim_base;
 
 void memory_init(void)
 {
-	uint8_t *all = mmap(NULL, SIM_SIZE + 8192, PROT_NONE,
-		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t guard = SIM_SPAN - SIM_SIZE, all = guard + SIM_REGIONS * (size_t)SIM_SPAN;
+	uint8_t *at = mmap(NULL, all, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned i;
 
-	if (all == MAP_FAILED || mprotect(all + 4096, SIM_SIZE, PROT_READ | PROT_WRITE))
-		sim_fail("no memory for the region");
-	sim_base = all + 4096;
+	if (at == MAP_FAILED)
+		sim_fail("no memory for the regions");
+	sim_base = at + guard;
+	for (i = 0; i < SIM_REGIONS; i++)
+		if (mprotect(sim_base + i * SIM_SPAN, SIM_SIZE, PROT_READ | PROT_WRITE))
+			sim_fail("no memory for the regions");
 }
 
 void memory_reset(void)
 {
-	memset(sim_base, 0, SIM_SIZE);
+	unsigned i;
+
+	for (i = 0; i < sim.config.regions; i++)
+		memset(sim_base + i * SIM_SPAN, 0, SIM_SIZE);
 }
 
 uint64_t memory_read(const void *p, unsigned size)
@@ -36,23 +43,26 @@ uint64_t memory_read(const void *p, unsigned size)
 	return value;
 }
 
-static uint32_t offset_of(const void *p, unsigned size, const char *what)
+static uint32_t at_of(const void *p, unsigned size, const char *what)
 {
-	uint64_t offset = (uint64_t)((const uint8_t *)p - sim_base);
+	uint64_t at = (uint64_t)((const uint8_t *)p - sim_base);
+	uint32_t in = (uint32_t)(at % SIM_SPAN);
 
-	if (offset >= SIM_SIZE || size > SIM_SIZE - offset)
+	if (at >= (uint64_t)sim.config.regions * SIM_SPAN || in + (uint64_t)size > SIM_SIZE)
 		sim_fail("peer %u %s outside the region, at 0x%llx", sim.running->index, what,
-			(unsigned long long)offset);
-	if (offset + size > scratch_offset(SIM_SIZE))
-		sim_fail("peer %u %s in the scratch area, at 0x%llx", sim.running->index, what,
-			(unsigned long long)offset);
-	return (uint32_t)offset;
+			(unsigned long long)at);
+	if (in + (uint64_t)size > scratch_offset(SIM_SIZE))
+		sim_fail("peer %u %s in the scratch area, at 0x%x", sim.running->index, what, in);
+	if (sim.running->seat[at / SIM_SPAN].gone)
+		sim_fail("peer %u %s in a region that is gone, at 0x%x", sim.running->index, what,
+			in);
+	return (uint32_t)at;
 }
 
 static void commit(struct sim_peer *p, const struct sim_entry *e)
 {
-	memcpy(sim_base + e->offset, &e->value, e->size);
-	oracle_stored(p, e->offset, e->size, e->value);
+	memcpy(sim_base + e->at, &e->value, e->size);
+	oracle_stored(p, e->at, e->value);
 }
 
 void memory_drain(struct sim_peer *p, unsigned n)
@@ -66,9 +76,9 @@ void memory_drain(struct sim_peer *p, unsigned n)
 	}
 }
 
-static void buffer_store(struct sim_peer *p, uint32_t offset, uint32_t size, uint64_t value)
+static void buffer_store(struct sim_peer *p, uint32_t at, uint32_t size, uint64_t value)
 {
-	struct sim_entry e = { offset, size, value };
+	struct sim_entry e = { at, size, value };
 
 	if (!sim.config.buffer) {
 		commit(p, &e);
@@ -80,77 +90,85 @@ static void buffer_store(struct sim_peer *p, uint32_t offset, uint32_t size, uin
 }
 
 // The newest store that covers it; else memory. A store that covers it in part must leave first.
-static uint64_t buffer_load(struct sim_peer *p, uint32_t offset, uint32_t size)
+static uint64_t buffer_load(struct sim_peer *p, uint32_t at, uint32_t size)
 {
 	unsigned i;
 
 	for (i = p->count; i-- > 0;) {
 		const struct sim_entry *e = &p->buffer[(p->first + i) % SIM_BUFFER];
 
-		if (e->offset == offset && e->size == size)
+		if (e->at == at && e->size == size)
 			return e->value;
-		if (e->offset < offset + size && offset < e->offset + e->size) {
+		if (e->at < at + size && at < e->at + e->size) {
 			memory_drain(p, i + 1);
 			break;
 		}
 	}
-	return memory_read(sim_base + offset, size);
+	return memory_read(sim_base + at, size);
 }
 
 /* ---- who may write what ---- */
 
-static bool in_own_land(struct sim_peer *p, uint32_t offset, uint32_t size)
+bool memory_in_own_land(struct sim_seat *seat, uint32_t offset, uint32_t size)
 {
-	uint64_t deeds = sim.geo.slot_offset + (uint64_t)p->slot * sim.geo.slot_stride + 1024;
+	uint64_t deeds = seat->where * SIM_SPAN + sim.geo.slot_offset +
+		(uint64_t)seat->slot * sim.geo.slot_stride + 1024;
 	uint32_t k;
 
-	if (offset >= p->land_from && offset + size <= p->land_to)
+	if (offset >= seat->land_from && offset + size <= seat->land_to)
 		return true;
 	for (k = 0; k < sim.geo.deeds; k++) {
-		uint64_t deed = buffer_load(p, (uint32_t)(deeds + 8 * k), 8);
+		uint64_t deed = buffer_load(seat->peer, (uint32_t)(deeds + 8 * k), 8);
 		uint64_t from = sim.geo.land_offset + (uint64_t)DEED_FIRST(deed) * sim.geo.grain;
 		uint64_t to = from + (uint64_t)DEED_COUNT(deed) * sim.geo.grain;
 
 		if (DEED_STATE(deed) == DEED_FIRM && offset >= from && offset + size <= to) {
-			p->land_from = from;
-			p->land_to = to;
+			seat->land_from = from;
+			seat->land_to = to;
 			return true;
 		}
 	}
 	return false;
 }
 
+static uint64_t slot_word(const struct sim_seat *seat, uint32_t in)
+{
+	return memory_read(seat->base + sim.geo.slot_offset +
+		(uint64_t)seat->slot * sim.geo.slot_stride + in, 8);
+}
+
 // A store into a slot that was its own when it last looked. Some may be under way; it may not go on
 // and on.
-static void check_stale(struct sim_peer *p)
+static void check_stale(struct sim_seat *seat)
 {
-	uint64_t claim = memory_read(sim_base + sim.geo.slot_offset +
-		(uint64_t)p->slot * sim.geo.slot_stride, 8);
+	uint64_t claim = slot_word(seat, 0);
 
-	if (claim == p->life || CLAIM_STATE(claim) != CLAIM_HELD || !sim.config.atomic)
+	if (claim == seat->life || CLAIM_STATE(claim) != CLAIM_HELD || !sim.config.atomic)
 		return;
 	// That one store may spoil whatever its successor has there.
 	sim.spoiled = true;
-	if (++p->stale > STALE_MOST && oracle_honest())
-		sim_fail("peer %u goes on writing into slot %d, which is another's", p->index,
-			p->slot);
+	if (++seat->stale > STALE_MOST && oracle_honest())
+		sim_fail("peer %u goes on writing into slot %d, which is another's",
+			seat->peer->index, seat->slot);
 }
 
-static void check_store(struct sim_peer *p, uint32_t offset, uint32_t size)
+static void check_store(struct sim_peer *p, uint32_t at, uint32_t size)
 {
+	struct sim_seat *seat = &p->seat[at / SIM_SPAN];
 	uint64_t slots = sim.geo.slot_offset, in;
+	uint32_t offset = at % SIM_SPAN;
 	unsigned slot;
 
 	if (!oracle_honest())
 		return;
 	if (p->liar) {
 		// Where it may lie in land, while its deeds are still true.
-		if (p->slot >= 0 && offset >= sim.geo.land_offset && !p->lied)
-			in_own_land(p, offset, size);
+		if (seat->slot >= 0 && offset >= sim.geo.land_offset && !p->lied)
+			memory_in_own_land(seat, offset, size);
 		return;
 	}
 	if (offset < slots) {
-		if (p->formats)
+		if (seat->formats)
 			return;
 		sim_fail("peer %u writes the header at 0x%x, which it doesn't format", p->index,
 			offset);
@@ -158,48 +176,72 @@ static void check_store(struct sim_peer *p, uint32_t offset, uint32_t size)
 	if (offset < slots + (uint64_t)sim.geo.slots * sim.geo.slot_stride) {
 		slot = (unsigned)((offset - slots) / sim.geo.slot_stride);
 		in = (offset - slots) % sim.geo.slot_stride;
-		if (p->formats && (in == 0 || in == offsetof(struct wire_slot, life)))
+		if (seat->formats && (in == 0 || in == offsetof(struct wire_slot, life)))
 			return;
-		if ((int)slot != p->slot || in == 0)
+		if ((int)slot != seat->slot || in == 0)
 			sim_fail("peer %u writes %s, which isn't its own", p->index,
-				name_word(offset));
-		check_stale(p);
+				name_word(at));
+		check_stale(seat);
 		return;
 	}
-	if (p->slot < 0 || (!in_own_land(p, offset, size) && !sim.spoiled))
+	// A message that was being copied while the peer stood still, and was taken for dead.
+	if (seat->slot >= 0 && slot_word(seat, 0) != seat->life)
+		sim.spoiled = true;
+	if (seat->slot < 0 || (!memory_in_own_land(seat, offset, size) && !sim.spoiled))
 		sim_fail("peer %u writes land at 0x%x, for which it has no deed", p->index,
 			offset);
+}
+
+void memory_check_reading(const struct sim_peer *p, const void *from, size_t len)
+{
+	const struct ring_rx *rx = p->reading ? &p->reading->rx : NULL;
+	uint64_t ring, size;
+	uint32_t at = (uint32_t)((const uint8_t *)from - sim_base);
+
+	if (!rx || !len)
+		return;
+	if (at % SIM_SPAN < sim.geo.land_offset ||
+		at % SIM_SPAN + len > sim.geo.land_offset + sim.geo.land_size)
+		sim_fail("peer %u takes what isn't in anybody's land for a message, at 0x%x",
+			p->index, at % SIM_SPAN);
+	ring = (uint64_t)(rx->data - sim_base);
+	size = ring_footprint(rx->mask + 1);
+	// A buffer may lie in the rest of the ring's last grain.
+	size = (size + sim.geo.grain - 1) / sim.geo.grain * sim.geo.grain;
+	if (at >= ring && at < ring + size && len > ring + size - at)
+		sim_fail("peer %u reads beyond the ring, at 0x%x, %zu bytes", p->index,
+			at % SIM_SPAN, len);
 }
 
 /* ---- what msg/ calls ---- */
 
 uint64_t sim_load(const void *p, unsigned size)
 {
-	uint32_t offset = offset_of(p, size, "reads");
+	uint32_t at = at_of(p, size, "reads");
 	uint64_t value;
 
-	if (size > 1 && offset % size)
+	if (at % size)
 		sim_fail("peer %u reads %u bytes misaligned at 0x%x", sim.running->index, size,
-			offset);
+			at);
 	sim_step();
-	value = buffer_load(sim.running, offset, size);
+	value = buffer_load(sim.running, at, size);
 	if (__builtin_expect(sim.trace, 0))
-		sim_trace("%-28s -> 0x%llx", name_word(offset), (unsigned long long)value);
+		sim_trace("%-28s -> 0x%llx", name_word(at), (unsigned long long)value);
 	return value;
 }
 
 void sim_store(void *p, uint64_t value, unsigned size)
 {
-	uint32_t offset = offset_of(p, size, "writes");
+	uint32_t at = at_of(p, size, "writes");
 
-	if (offset % size)
+	if (at % size)
 		sim_fail("peer %u writes %u bytes misaligned at 0x%x", sim.running->index, size,
-			offset);
+			at);
 	sim_step();
-	check_store(sim.running, offset, size);
+	check_store(sim.running, at, size);
 	if (__builtin_expect(sim.trace, 0))
-		sim_trace("%-28s =  0x%llx", name_word(offset), (unsigned long long)value);
-	buffer_store(sim.running, offset, size, value);
+		sim_trace("%-28s =  0x%llx", name_word(at), (unsigned long long)value);
+	buffer_store(sim.running, at, size, value);
 }
 
 void sim_fence(void)
@@ -211,43 +253,44 @@ void sim_fence(void)
 		sim_trace("fence");
 }
 
-static void cas_done(struct sim_peer *p, uint32_t offset, uint64_t desired)
+static void cas_done(struct sim_peer *p, uint32_t at, uint64_t desired)
 {
-	uint32_t slots = sim.geo.slot_offset;
+	struct sim_seat *seat = &p->seat[at / SIM_SPAN];
+	uint32_t slots = sim.geo.slot_offset, offset = at % SIM_SPAN;
 
 	if (offset == offsetof(struct wire_header, format_claim)) {
 		if (desired)
-			p->formats = true;
+			seat->formats = true;
 		return;
 	}
 	if (offset < slots || (offset - slots) % sim.geo.slot_stride)
-		sim_fail("peer %u compares and swaps %s", p->index, name_word(offset));
+		sim_fail("peer %u compares and swaps %s", p->index, name_word(at));
 	if (CLAIM_STATE(desired) == CLAIM_HELD)
-		oracle_claimed(p, (offset - slots) / sim.geo.slot_stride, desired);
+		oracle_claimed(seat, (offset - slots) / sim.geo.slot_stride, desired);
 }
 
 bool sim_cas(uint64_t *word, uint64_t expected, uint64_t desired)
 {
 	struct sim_peer *p = sim.running;
-	uint32_t offset = offset_of(word, 8, "swaps");
+	uint32_t at = at_of(word, 8, "swaps");
 	bool done;
 
 	sim_step();
 	if (sim.config.atomic)
 		memory_drain(p, SIM_BUFFER);
-	done = buffer_load(p, offset, 8) == expected;
+	done = buffer_load(p, at, 8) == expected;
 	if (!sim.config.atomic)
 		sim_step();
 	if (done)
-		buffer_store(p, offset, 8, desired);
+		buffer_store(p, at, 8, desired);
 	if (sim.config.atomic)
 		memory_drain(p, SIM_BUFFER);
 	if (__builtin_expect(sim.trace, 0))
-		sim_trace("%-28s 0x%llx -> 0x%llx: %s", name_word(offset),
+		sim_trace("%-28s 0x%llx -> 0x%llx: %s", name_word(at),
 			(unsigned long long)expected, (unsigned long long)desired,
 			done ? "swapped" : "differs");
 	if (done)
-		cas_done(p, offset, desired);
+		cas_done(p, at, desired);
 	return done;
 }
 
@@ -258,15 +301,15 @@ void sim_copy_in(void *region, const void *data, size_t len)
 	const uint8_t *from = data;
 
 	while (len) {
-		uint32_t n = len < 8 ? 1 : 8, offset = offset_of(to, n, "writes");
+		uint32_t n = len < 8 ? 1 : 8, at = at_of(to, n, "writes");
 		uint64_t value = memory_read(from, n);
 
 		sim_step();
-		check_store(sim.running, offset, n);
+		check_store(sim.running, at, n);
 		if (__builtin_expect(sim.trace, 0))
-			sim_trace("%-28s =  0x%llx (payload)", name_word(offset),
+			sim_trace("%-28s =  0x%llx (payload)", name_word(at),
 				(unsigned long long)value);
-		buffer_store(sim.running, offset, n, value);
+		buffer_store(sim.running, at, n, value);
 		to += n;
 		from += n;
 		len -= n;
@@ -278,14 +321,15 @@ void sim_copy_out(void *data, const void *region, size_t len)
 	const uint8_t *from = region;
 	uint8_t *to = data;
 
+	memory_check_reading(sim.running, region, len);
 	while (len) {
-		uint32_t n = len < 8 ? 1 : 8, offset = offset_of(from, n, "reads");
+		uint32_t n = len < 8 ? 1 : 8, at = at_of(from, n, "reads");
 		uint64_t value;
 
 		sim_step();
-		value = buffer_load(sim.running, offset, n);
+		value = buffer_load(sim.running, at, n);
 		if (__builtin_expect(sim.trace, 0))
-			sim_trace("%-28s -> 0x%llx (payload)", name_word(offset),
+			sim_trace("%-28s -> 0x%llx (payload)", name_word(at),
 				(unsigned long long)value);
 		memcpy(to, &value, n);
 		to += n;
@@ -297,82 +341,13 @@ void sim_copy_out(void *data, const void *region, size_t len)
 /* ---- the heart ---- */
 
 // The timer interrupt's work (msg_beat_once), through the same store buffer.
-void memory_beat(struct sim_peer *p)
+void memory_beat(struct sim_seat *seat)
 {
-	uint32_t claim = (uint32_t)((const uint8_t *)(uintptr_t)p->beat->claim - sim_base);
-	uint32_t word = (uint32_t)((const uint8_t *)(uintptr_t)p->beat->word - sim_base);
+	uint32_t claim = (uint32_t)((const uint8_t *)(uintptr_t)seat->beat->claim - sim_base);
+	uint32_t word = (uint32_t)((const uint8_t *)(uintptr_t)seat->beat->word - sim_base);
 
-	if (buffer_load(p, claim, 8) == p->beat->life)
-		buffer_store(p, word, 8, ++p->beat->count);
-}
-
-/* ---- lies ---- */
-
-static uint64_t nonsense(const struct sim_peer *p, uint64_t old)
-{
-	switch (sim_pick(8)) {
-	case 0: return sim_random();
-	case 1: return 0;
-	case 2: return UINT64_MAX;
-	case 3: return old + 1;
-	case 4: return old ^ 1ull << sim_pick(64);
-	case 5: return sim_pick(SIM_SIZE);
-	case 6: return old + 64;
-	default: return (uint64_t)sim_pick(8) << 32 | (old & 0xffffffff) | p->index;
-	}
-}
-
-// The name that somebody else wants, as one that it is about to take.
-static void lie_name(struct sim_peer *p)
-{
-	struct wire_slot *slots = (struct wire_slot *)(void *)(sim_base + sim.geo.slot_offset +
-		(uint64_t)p->slot * sim.geo.slot_stride);
-	struct wire_endpoint *endpoint = &slots->endpoint[7];
-	static const char *const names[] = { "common", "north", "east", "south", "west" };
-	uint32_t state = sim_pick(100) << 2 | sim_pick(3);
-
-	memset(endpoint->name, 0, WIRE_NAME);
-	strcpy(endpoint->name, names[sim_pick(5)]);
-	memcpy(&endpoint->state, &state, 4);
-	sim_trace("peer %u lies: it has the name '%s', state %u", p->index, endpoint->name,
-		state & 3);
-}
-
-// Never a claim: that is everybody's, so to write it is no lie about one's own.
-void memory_lie(struct sim_peer *p)
-{
-	uint32_t offset, in = 0, stride = sim.geo.slot_stride;
-	uint64_t old, value;
-
-	if (p->slot < 0)
-		return;
-	if (sim_chance(16)) {
-		p->lied = true;
-		lie_name(p);
-		return;
-	}
-	if (sim.config.lies == LIES_WILD) {
-		offset = sim_pick((uint32_t)scratch_offset(SIM_SIZE) / 8) * 8;
-	} else if (p->land_to > p->land_from && p->land_to <= scratch_offset(SIM_SIZE) &&
-		sim_chance(64)) {
-		offset = (uint32_t)p->land_from +
-			sim_pick((uint32_t)(p->land_to - p->land_from) / 8) * 8;
-	} else {
-		in = sim_chance(64) ? 64 + sim_pick((stride - 64) / 8) * 8 :
-		     1024 + sim.geo.deeds * 8 + sim_pick(sim.geo.channels) * 256 +
-			     sim_pick(9) * 8;
-		offset = sim.geo.slot_offset + (uint32_t)p->slot * stride + in;
-	}
-	old = memory_read(sim_base + offset, 8);
-	value = nonsense(p, old);
-	if (sim.config.lies == LIES_OWN && in >= 1024 && in < 1024 + sim.geo.deeds * 8) {
-		// It may boast of land, but what it gave up it would have to leave alone.
-		if (old)
-			return;
-		value = DEED(1 + sim_pick(2), sim_pick(64), sim_pick(64));
-	}
-	p->lied = true;
-	sim_trace("peer %u lies: %s = 0x%llx", p->index, name_word(offset),
-		(unsigned long long)value);
-	memcpy(sim_base + offset, &value, 8);
+	if (seat->gone)
+		sim_fail("peer %u beats in a region that is gone", seat->peer->index);
+	if (buffer_load(seat->peer, claim, 8) == seat->beat->life)
+		buffer_store(seat->peer, word, 8, ++seat->beat->count);
 }

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Mutants of msg/: each is one line changed in a copy; the simulator must fail on each of them.
+"""Mutants of msg/: each changes a place or two in a copy; the simulator must fail on each of them.
 
-Usage: mutants.py ROOT COMPILER [NAME...]
+Usage: mutants.py ROOT COMPILER [--slow | NAME...]
 
-A mutant whose line is no longer there, or is there more than once, is a failure: mend the list."""
+--slow: those that need so many seeds that they are no part of the default run.
+
+A mutant whose place is no longer there, or is there more than once, is a failure: mend the list."""
 import concurrent.futures
 import glob
 import os
@@ -14,103 +16,262 @@ import subprocess
 import sys
 import tempfile
 
-# name: (file, line as it stands, what it becomes, seeds to try)
+SEEDS = 20000  # the budget of each
+SLOW_SEEDS = 400000
+SLOW = ["judges-when-gone", "refuses-when-gone", "claims-when-gone", "no-fence-look-around"]
+
+# name: [(file, the place as it stands, what it becomes)...]
 MUTANTS = {
-    # ---- fences
-    "no-fence-publish": ("transfer.h",
-        "\t// The record must be visible before we look: pairs with the fence in mark_asleep.\n"
-        "\tregion_fence();\n", "", 8000),
-    "no-fence-sleep": ("wait.c",
-        "\t// channel_published.\n\tregion_fence();\n", "", 8000),
-    "no-fence-land": ("land.c", "\tregion_fence();\n\tcontext_relax(region->context);\n", "",
-        8000),
-    "no-fence-name": ("endpoint.c",
-        "\tregion_fence();\n\tcontext_relax(region->context);\n", "", 8000),
-    # ---- sleeping and waking
-    "sleep-without-mark": ("wait.c",
-        "\t\t\tregion_store32(&region->slot->asleep, region->asleep);\n", "",
-        8000),
-    "sleep-without-look": ("wait.c",
-        "\tif (ready(arg)) {\n\t\tops->cancel",
-        "\tif (0) {\n\t\tops->cancel", 8000),
-    "asleep-same-value": ("wait.c", "\t\t\tregion->asleep++;\n",
-        "\t\t\tregion->asleep--;\n", 8000),
-    # ---- the ring
-    "next-header-not-cleared": ("ring.h",
-        "\tif (__builtin_expect(ring_header_valid(region_load64(word), position), 0))",
-        "\tif (0)", 8000),
-    "first-header-first": ("ring.h",
-        "\tif (tx->newest == tx->published)\n\t\ttx->first = header;\n\telse\n",
-        "\tif (tx->newest == tx->published)\n\t\ttx->first = header;\n"
-        "\tif (1)\n", 8000),
-    "room-not-rounded": ("ring.h",
-        "\tuint32_t end = (tx->tail + ring_record(len) + RING_LINE - 1) & ~(RING_LINE - 1);",
-        "\tuint32_t end = tx->tail + ring_record(len);", 8000),
-    "room-one-too-many": ("ring.h", "\treturn end - tx->released <= tx->mask + 1;",
-        "\treturn end - tx->released <= tx->mask + 1 + RING_LINE;", 8000),
-    "position-not-in-header": ("ring.h",
-        "\treturn (uint32_t)(word >> 40) == ((position >> 4) & 0xffffff) && (word >> 32 & 0xf);",
-        "\treturn (void)position, (word >> 32 & 0xf);", 8000),
-    "released-before-read": ("transfer.c",
-        "\tif (len > size)\n\t\treturn -EMSGSIZE;\n\tregion_copy_out(",
-        "\tif (len > size)\n\t\treturn -EMSGSIZE;\n"
-        "\tregion_store_release32(&channel->mine->released, ring_after(channel->rx.head, "
-        "header));\n\tregion_copy_out(", 8000),
-    "ring-not-checked": ("channel.c",
-        "\t\t!land_belongs(region, channel->peer_slot, offset, ring_footprint(size)))",
-        "\t\t0)", 8000),
-    # ---- presence
-    "hearts-not-watched": ("presence.c",
-        "\t\tif (view->still_ns >= region->geo.death_ns) {", "\t\tif (0) {",
-        8000),
-    "hearts-too-strict": ("presence.c",
-        "\t\tview->still_ns += elapsed;", "\t\tview->still_ns += 16 * elapsed;",
-        8000),
-    "epoch-not-raised": ("presence.c", "\tepoch = epoch + 1 ? epoch + 1 : 1;",
-        "\tepoch = epoch ? epoch : 1;", 8000),
-    "claim-not-compared": ("presence.c",
-        "\tif (!region_cas64(&slot->claim, claim, life))\n\t\treturn false;",
-        "\tregion_store64(&slot->claim, life);", 8000),
-    "clears-a-successor": ("presence.c",
-        "\t\tif (region_load64(&slot->claim) != region->life)\n"
-        "\t\t\treturn false;\n\t\tregion_store64(word, 0);",
-        "\t\tregion_store64(word, 0);", 8000),
-    "slot-not-cleared": ("presence.c", "\t\tregion_store64(word, 0);", "", 8000),
-    "slot-reused-too-soon": ("presence.c",
-        "\treturn !claim || !land_referred(region, index, CLAIM_WITH(claim, CLAIM_HELD));",
-        "\treturn region != NULL || index;", 8000),
-    "eviction-not-noticed": ("transfer.c",
-        "\tif (!channel_slot_ours(channel)) {\n\t\tpresence_check_self(channel->region);\n"
-        "\t\treturn channel->error;\n\t}\n\tchannel_count_received",
-        "\tchannel_count_received", 8000),
-    # ---- land, names, channels
-    "land-not-judged": ("land.c",
-        "\twhile ((verdict = judge(region, index, *first, n)) == VERDICT_WAIT) {",
-        "\twhile ((verdict = VERDICT_OURS) == VERDICT_WAIT) {", 8000),
-    "land-both-win": ("land.c",
-        "\t\tverdict = DEED_STATE(all[i].deed) == DEED_TENTATIVE && all[i].slot > "
-        "region->index ?\n\t\t\tVERDICT_WAIT : VERDICT_LOST;",
-        "\t\tverdict = DEED_STATE(all[i].deed) == DEED_TENTATIVE ?\n"
-        "\t\t\tVERDICT_OURS : VERDICT_LOST;", 8000),
-    "land-of-the-dead": ("land.c",
-        "\t       land_referred(region, slot, CLAIM_WITH(claim, CLAIM_HELD));",
-        "\t       0;", 8000),
-    "land-not-returned": ("land.c",
-        "\t\tregion_store_release64(slot_deed(region, region->index, index), "
-        "DEED_NONE);", "\t\treturn;", 8000),
-    "linger-not": ("channel.c",
-        "\tchannel->lingering = true;\n\tpresence_wake(region, channel->peer_slot, false);"
-        "\n\tlinger_check(channel);", "\tchannel_destroy(channel);", 8000),
-    "linger-for-ever": ("channel.c",
-        "\tif (channel->lingering) {\n\t\tif (!channel->region->error)\n"
-        "\t\t\tlinger_check(channel);\n\t\treturn;",
-        "\tif (channel->lingering) {\n\t\treturn;", 8000),
-    "buffer-freed-early": ("buffer.c", "\tif (buffer->held || buffer->busy)\n",
-        "\tif (buffer->held)\n", 8000),
+    "no-fence-publish": [("transfer.c",
+         "\t// The record must be visible before we look: pairs with the fence in "
+         "mark_asleep.\n"
+         "\tregion_fence();\n",
+         "")],
+    "no-fence-sleep": [("wait.c",
+         "\t// channel_published.\n"
+         "\tregion_fence();\n",
+         "")],
+    "no-fence-land": [("land.c",
+         "\tregion_fence();\n"
+         "\tcontext_relax(region->context);\n",
+         "")],
+    "no-fence-name": [("endpoint.c",
+         "\tregion_fence();\n"
+         "\tcontext_relax(region->context);\n",
+         "")],
+    "sleep-without-mark": [("wait.c",
+         "\t\t\tregion_store32(&region->slot->asleep, region->asleep);\n",
+         "")],
+    "sleep-without-look": [("wait.c",
+         "\tif (ready(arg)) {\n"
+         "\t\tops->cancel",
+         "\tif (0) {\n"
+         "\t\tops->cancel")],
+    "asleep-same-value": [("wait.c",
+         "\t\t\tregion->asleep++;\n",
+         "\t\t\tregion->asleep--;\n")],
+    "next-header-not-cleared": [("ring.h",
+         "\tif (__builtin_expect(ring_header_valid(region_load64(next), tail), 0))",
+         "\tif (0)")],
+    "first-header-first": [("ring.h",
+         "\tif (tx->newest == tx->published)\n"
+         "\t\ttx->first = header;\n"
+         "\telse\n",
+         "\tif (tx->newest == tx->published)\n"
+         "\t\ttx->first = header;\n"
+         "\tif (1)\n")],
+    "room-not-rounded": [("ring.h",
+         "\tuint32_t end = (tx->tail + ring_record(len) + RING_LINE - 1) & ~(RING_LINE - 1);",
+         "\tuint32_t end = tx->tail + ring_record(len);")],
+    "room-one-too-many": [("ring.h",
+         "\treturn end - tx->released <= tx->mask + 1;",
+         "\treturn end - tx->released <= tx->mask + 1 + RING_LINE;")],
+    "position-not-in-header": [("ring.h",
+         "\treturn (uint32_t)(word >> 40) == ((position >> 4) & 0xffffff) && (word >> 32 & "
+         "0xf);",
+         "\treturn (void)position, (word >> 32 & 0xf);")],
+    "released-before-read": [("transfer.c",
+         "\tif (len > size)\n"
+         "\t\treturn -EMSGSIZE;\n"
+         "\tregion_copy_out(",
+         "\tif (len > size)\n"
+         "\t\treturn -EMSGSIZE;\n"
+         "\tregion_store_release32(&channel->mine->released, ring_after(channel->rx.head, "
+         "header));\n"
+         "\tregion_copy_out(")],
+    "ring-not-checked": [("channel.c",
+         "\t\t!land_belongs(region, channel->peer_slot, offset - front,\n"
+         "\t\t\tfront + ring_footprint(size)))",
+         "\t\t0)")],
+    "hearts-not-watched": [("presence.c",
+         "\t\tif (view->still_ns >= region->geo.death_ns) {",
+         "\t\tif (0) {")],
+    "hearts-too-strict": [("presence.c",
+         "\t\tview->still_ns += elapsed;",
+         "\t\tview->still_ns += 16 * elapsed;")],
+    "epoch-not-raised": [("presence.c",
+         "\tepoch = epoch + 1 ? epoch + 1 : 1;",
+         "\tepoch = epoch ? epoch : 1;")],
+    "claim-not-compared": [("presence.c",
+         "\tif (!region_cas64(&slot->claim, claim, life))\n"
+         "\t\treturn false;",
+         "\tregion_store64(&slot->claim, life);")],
+    "clears-a-successor": [("presence.c",
+         "\t\tif (region_load64(&slot->claim) != region->life)\n"
+         "\t\t\treturn false;\n"
+         "\t\tregion_store64(word, 0);",
+         "\t\tregion_store64(word, 0);")],
+    "slot-not-cleared": [("presence.c",
+         "\t\tregion_store64(word, 0);",
+         "")],
+    "slot-reused-too-soon": [("presence.c",
+         "\treturn !claim || !land_referred(region, index, CLAIM_WITH(claim, CLAIM_HELD));",
+         "\treturn region != NULL || index;")],
+    "eviction-not-noticed": [("transfer.c",
+         "\tif (!channel_slot_ours(channel)) {\n"
+         "\t\tpresence_check_self(channel->region);\n"
+         "\t\treturn channel->error;\n"
+         "\t}\n"
+         "\tchannel_count_received",
+         "\tchannel_count_received")],
+    "land-not-judged": [("land.c",
+         "\twhile ((verdict = judge(region, index, *first, n)) == VERDICT_WAIT) {",
+         "\twhile ((verdict = VERDICT_OURS) == VERDICT_WAIT) {")],
+    "land-both-win": [("land.c",
+         "\t\tverdict = DEED_STATE(all[i].deed) == DEED_TENTATIVE && all[i].slot > "
+         "region->index ?\n"
+         "\t\t\tVERDICT_WAIT : VERDICT_LOST;",
+         "\t\tverdict = DEED_STATE(all[i].deed) == DEED_TENTATIVE ?\n"
+         "\t\t\tVERDICT_OURS : VERDICT_LOST;")],
+    "land-of-the-dead": [("land.c",
+         "\t       land_referred(region, slot, CLAIM_WITH(claim, CLAIM_HELD));",
+         "\t       0;")],
+    "land-not-returned": [("land.c",
+         "\t\tregion_store_release64(slot_deed(region, region->index, index), DEED_NONE);",
+         "\t\treturn;")],
+    "linger-not": [("channel.c",
+         "\tchannel->lingering = true;\n"
+         "\tpresence_wake(region, channel->peer_slot, false);\n"
+         "\tlinger_check(channel);",
+         "\tchannel_destroy(channel);")],
+    "linger-for-ever": [("channel.c",
+         "\tif (channel->lingering) {\n"
+         "\t\tif (!channel->region->error)\n"
+         "\t\t\tlinger_check(channel);\n"
+         "\t\treturn;",
+         "\tif (channel->lingering) {\n"
+         "\t\treturn;")],
+    "buffer-freed-early": [("buffer.c",
+         "\tif (buffer->held || buffer->busy)\n",
+         "\tif (buffer->held)\n")],
+    "settle-forgotten": [("wait.c",
+         "\t\t\t\tchannel_settle(region->channel[i]);",
+         "\t\t\t\t(void)0;")],
+    "want-forgotten": [("transfer.c",
+         "\tregion_store32(&channel->mine->want, 1);\n",
+         "")],
+    "end-before-drained": [("transfer.c",
+         "\treturn channel->peer_ended && !ring_poll(&channel->rx) ? -EPIPE : -EAGAIN;",
+         "\treturn channel->peer_ended ? -EPIPE : -EAGAIN;"),
+        ("transfer.c",
+         "\t\treturn !channel->error && ring_poll(&channel->rx) ? 0 : err;",
+         "\t\treturn err;")],
+    "length-not-checked": [("ring.h",
+         "\treturn ring_header_length(header) <= ring_limit(rx->mask + 1) &&\n"
+         "\t       ring_after(rx->head, header) - rx->released <= rx->mask + 1;",
+         "\treturn rx->mask && header;")],
+    "run-not-checked": [("transfer.c",
+         "\tif (!count || bytes > length || ring_run_offset(bytes) + bytes != length) {",
+         "\tif (!count) {")],
+    "no-fence-settle": [("transfer.c",
+         "\t// What we released must be visible before we look: pairs with the fence in "
+         "mark_asleep.\n"
+         "\tregion_fence();\n",
+         "")],
+    "no-fence-wake": [("presence.c",
+         "\tregion_fence();\n"
+         "\tasleep =",
+         "\tasleep =")],
+    "released-not-checked": [("ring.h",
+         "\tif (seen - tx->released > tx->published - tx->released || seen % RING_ALIGN)\n"
+         "\t\treturn false;\n",
+         "")],
+    "name-both-win": [("endpoint.c",
+         "\t\t\tif (state == ENDPOINT_TENTATIVE)\n"
+         "\t\t\t\tresult = -EAGAIN;\n",
+         "")],
+    "generation-ignored": [("channel.c",
+         "\tif (STATUS_GENERATION(status) != channel->their_generation ||\n"
+         "\t\tSTATUS_STATE(status) == CHANNEL_FREE) {",
+         "\tif (0) {")],
+    "answers-the-dead": [("open.c",
+         "for ever.\n\t\tpresence_scan(region);\n"
+         "\t\treturn -EAGAIN;",
+         "for ever.\n\t\treturn -EAGAIN;")],
+    "buffer-not-checked": [("transfer.c",
+         "\tif (!land_belongs(channel->region, channel->peer_slot, offset, *len)) {",
+         "\tif (0) {")],
+    "fault-told-twice": [("region.c",
+         "\t\tchannel->fault_told = true;\n",
+         "")],
+    "looks-when-gone": [("transfer.c",
+         "\treturn channel->error || channel->run_left || channel->peer_ended ||\n"
+         "\t\tring_poll(&channel->rx);",
+         "\treturn channel->run_left || ring_poll(&channel->rx) || channel->error ||\n"
+         "\t\tchannel->peer_ended;")],
+    "receives-when-gone": [("transfer.c",
+         "\t\treturn !channel->error && ring_poll(&channel->rx) ? 0 : err;",
+         "\t\treturn ring_poll(&channel->rx) && !channel->error ? 0 : err;")],
+    "wakes-when-gone": [("presence.c",
+         "\tif (region->error)\n"
+         "\t\treturn false;\n"
+         "\tregion_fence();",
+         "\tregion_fence();")],
+    "judges-when-gone": [("land.c",
+         "\t\twait_pause(region->context, 50 * NS_PER_US);\n"
+         "\t\tif (region->error)\n"
+         "\t\t\tbreak;\n",
+         "\t\twait_pause(region->context, 50 * NS_PER_US);\n")],
+    "claims-when-gone": [("land.c",
+         "\tif (region->error)\n\t\treturn region->error;\n\tall = collect_all",
+         "\tall = collect_all")],
+    "refuses-when-gone": [("open.c",
+         "\tif (listener->region->error)\n"
+         "\t\treturn;\n"
+         "\tregion_store_release64(",
+         "\tregion_store_release64(")],
+    "leave-tells-eviction": [("presence.c",
+         "\tregion_cas64(&region->slot->claim, region->life, CLAIM_WITH(region->life, "
+         "CLAIM_LEFT));\n"
+         "\twake_seen(region);",
+         "\tregion_cas64(&region->slot->claim, region->life, CLAIM_WITH(region->life, "
+         "CLAIM_LEFT));\n"
+         "\tpresence_wake_all(region);")],
+    "no-fence-look-around": [("presence.c",
+         "\tregion_fence();\n"
+         "\tpresence_scan(region);\n"
+         "\twake_seen(region);",
+         "\tpresence_scan(region);\n"
+         "\twake_seen(region);")],
+    "held-buffer-leaks": [("buffer.c",
+         "\twhile (region->buffers) {",
+         "\twhile (0) {")],
+    "stream-offset-kept": [("stream.c",
+         "\t\tchannel_step(channel, header);\n"
+         "\t\tchannel->stream_offset = 0;",
+         "\t\tchannel_step(channel, header);")],
+    "views-given-back-at-once": [("transfer.c",
+         "\t\tchannel->view_end[slot] = channel->rx.head;",
+         "\t\tchannel->view_end[slot] = channel->rx.head;\n"
+         "\t\tring_give_back(&channel->rx, &channel->mine->released, channel->rx.head);")],
+    "run-given-back-early": [("array.c",
+         "\tregion_copy_out(channel->region->context->ops->copy_out, data, from, "
+         "(uint64_t)size * n);\n"
+         "\tchannel_step(channel, header);",
+         "\tring_give_back(&channel->rx, &channel->mine->released, "
+         "ring_after(channel->rx.head, header));\n"
+         "\tregion_copy_out(channel->region->context->ops->copy_out, data, from, "
+         "(uint64_t)size * n);\n"
+         "\tchannel_step(channel, header);")],
+    "run-taken-forgotten": [("region.c",
+         "\tif (in_first < 2 || left >= in_ring)",
+         "\tif (1)")],
+    "death-cuts-off": [("channel.c",
+         "\tif (!channel_peer_alive(channel)) {\n"
+         "\t\tchannel->peer_ended = true;\n"
+         "\t\tchannel->send_error = -EPIPE;\n"
+         "\t\treturn;",
+         "\tif (!channel_peer_alive(channel)) {\n"
+         "\t\tchannel_end(channel, -EPIPE);\n"
+         "\t\treturn;")],
+    "heart-beats-on": [("unplug.c",
+         "\tpresence_stop_beating(region);\n",
+         "")],
 }
 
 FLAGS = ["-std=gnu11", "-O1", "-w", '-DMSG_INTERPOSE="tests/sim/access.inc"']
 JOBS = 2
+LIMIT_S = 600
 
 
 def compile_all(compiler, root, work, files):
@@ -126,32 +287,35 @@ def compile_all(compiler, root, work, files):
 
 
 def mutate(root, work, name):
-    """A copy of msg/ in work with the mutant's line changed. None, or why not."""
-    file, line, becomes, _ = MUTANTS[name]
+    """A copy of msg/ in work with the mutant's places changed. None, or why not."""
     shutil.copytree(os.path.join(root, "msg"), os.path.join(work, "msg"))
-    path = os.path.join(work, "msg", file)
-    with open(path, encoding="utf-8") as f:
-        text = f.read()
-    if text.count(line) != 1:
-        return f"stands {text.count(line)} times in msg/{file}: {line.strip()!r}"
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text.replace(line, becomes))
+    for file, place, becomes in MUTANTS[name]:
+        path = os.path.join(work, "msg", file)
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        if text.count(place) != 1:
+            return f"stands {text.count(place)} times in msg/{file}: {place.strip()!r}"
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text.replace(place, becomes))
     return None
 
 
-def affected(work, file):
-    """The sources that a change of file concerns."""
+def affected(work, files):
+    """The sources that a change of these files concerns."""
     sources = sorted(glob.glob(os.path.join(work, "msg", "*.c")))
-    return [s for s in sources if os.path.basename(s) == file] or sources
+    if all(f.endswith(".c") for f in files):
+        return [s for s in sources if os.path.basename(s) in files]
+    return sources
 
 
 def run(compiler, root, base, name):
     """(caught, what was seen)"""
+    seeds = SLOW_SEEDS if name in SLOW else SEEDS
     with tempfile.TemporaryDirectory(prefix="isthmus-mutant-") as work:
         wrong = mutate(root, work, name)
         if wrong:
             return False, wrong
-        changed = affected(work, MUTANTS[name][0])
+        changed = affected(work, {file for file, _, _ in MUTANTS[name]})
         try:
             objects = compile_all(compiler, root, work, changed)
         except subprocess.CalledProcessError:
@@ -161,19 +325,21 @@ def run(compiler, root, base, name):
         program = os.path.join(work, "sim")
         subprocess.run([compiler, *objects, "-o", program], check=True)
         try:
-            done = subprocess.run([program, "--jobs", "1", "--seeds", str(MUTANTS[name][3])],
-                                  capture_output=True, text=True, timeout=120, check=False)
+            done = subprocess.run([program, "--jobs", "1", "--seeds", str(seeds)],
+                                  capture_output=True, text=True, timeout=LIMIT_S, check=False)
         except subprocess.TimeoutExpired:
-            return False, "neither passed nor failed in 120 s"
+            return False, f"neither passed nor failed in {LIMIT_S} s"
         if done.returncode == 0:
-            return False, f"not seen in {MUTANTS[name][3]} seeds"
+            return False, f"not seen in {seeds} seeds"
         fails = re.findall(r"^FAIL.*$", done.stdout, re.M)
         return bool(fails), fails[-1] if fails else done.stdout[-200:]
 
 
 def main():
     root, compiler = sys.argv[1:3]
-    names = sys.argv[3:] or list(MUTANTS)
+    names = sys.argv[3:] or [name for name in MUTANTS if name not in SLOW]
+    if names == ["--slow"]:
+        names = SLOW
     missed = 0
     with tempfile.TemporaryDirectory(prefix="isthmus-mutants-") as work, \
             concurrent.futures.ThreadPoolExecutor(JOBS) as pool:

@@ -59,7 +59,7 @@ static const char *slot_word(unsigned slot, uint32_t in)
 	return text;
 }
 
-const char *name_word(uint64_t offset)
+static const char *name_in_region(uint32_t offset)
 {
 	static const struct field fields[] = {
 		{ 0, "header magic" }, { 8, "header version" }, { 80, "header format_id" },
@@ -70,7 +70,7 @@ const char *name_word(uint64_t offset)
 	const char *name;
 
 	if (offset < slots) {
-		name = field_of(fields, sizeof(fields) / sizeof(fields[0]), (uint32_t)offset);
+		name = field_of(fields, sizeof(fields) / sizeof(fields[0]), offset);
 		if (name)
 			return name;
 		snprintf(text, sizeof(text), "header +%u", (unsigned)offset);
@@ -81,5 +81,15 @@ const char *name_word(uint64_t offset)
 			(uint32_t)((offset - slots) % sim.geo.slot_stride));
 	snprintf(text, sizeof(text), "land +0x%llx",
 		(unsigned long long)(offset - sim.geo.land_offset));
+	return text;
+}
+
+const char *name_word(uint64_t at)
+{
+	static char text[128];
+
+	if (at < SIM_SPAN)
+		return name_in_region((uint32_t)at);
+	snprintf(text, sizeof(text), "region 1 %s", name_in_region((uint32_t)(at % SIM_SPAN)));
 	return text;
 }

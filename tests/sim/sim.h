@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The simulator: a machine of several peers in one process, over one region in plain memory, under
- * virtual time. docs/simulator.md says what is simulated and how to read a failure.
+ * The simulator: a machine of several peers in one process, over one or two regions in plain
+ * memory, under virtual time. docs/simulator.md says what is simulated and how to read a failure.
  *
  *   config.c   a seed becomes a scenario
- *   machine.c  coroutines, the scheduler, events in virtual time, faults
- *   memory.c   the region as a peer sees it: store buffers, ownership
+ *   machine.c  coroutines, the scheduler, events in virtual time
+ *   fault.c    kills, standstills, unplugging
+ *   memory.c   the regions as a peer sees them: store buffers, ownership
+ *   lie.c      what a hostile peer writes
  *   port.c     the port of msg/: waiting, doorbells, heart, private memory
- *   app.c      what the peers do
- *   oracle.c   what must hold
+ *   attach.c   ... and its regions: joining, unplugging
+ *   app*.c     what the peers do (app.h)
+ *   oracle*.c  what must hold (oracle.h)
  *   name.c     words of the region by name, for traces
  */
 #ifndef TESTS_SIM_SIM_H
@@ -17,21 +20,25 @@
 #include <stdarg.h>
 #include "msg/internal.h"
 
-#define SIM_PEERS  4
-#define SIM_SIZE   65536u
-#define SIM_STACK  65536u
-#define SIM_ARENA  (256u << 10)
-#define SIM_BUFFER 32u  /* deepest store buffer */
-#define SIM_NEVER  UINT64_MAX
-#define US         1000ull
-#define MS         1000000ull
+#define SIM_PEERS   4
+#define SIM_REGIONS 2
+#define SIM_SIZE    65536u
+#define SIM_SPAN    (SIM_SIZE + 4096u) /* from one region to the next */
+#define SIM_STACK   65536u
+#define SIM_ARENA   (512u << 10)
+#define SIM_BUFFER  32u  /* deepest store buffer */
+#define SIM_NEVER   UINT64_MAX
+#define US          1000ull
+#define MS          1000000ull
 
 enum sim_ground { GROUND_DOORBELL, GROUND_FUTEX, GROUND_PLAIN };
-enum sim_lies { LIES_NONE, LIES_OWN, LIES_WILD };
+/* About what is its own at random; anywhere; or aimed at what others read of it. */
+enum sim_lies { LIES_NONE, LIES_OWN, LIES_WILD, LIES_POINTED };
+enum sim_lengths { LENGTHS_MIXED, LENGTHS_LONG };
 
 struct sim_config {
 	uint64_t seed;
-	unsigned peers;
+	unsigned peers, regions;
 	enum sim_ground ground;
 	bool fences, atomic;     /* false: a guest under TCG with -smp 1 */
 	unsigned buffer;         /* depth of the store buffers */
@@ -41,21 +48,52 @@ struct sim_config {
 	unsigned bell_delay;     /* ns at most */
 	bool bells_stick;        /* eventfd; else an interrupt, which is over when it was taken */
 	unsigned bells_lost;     /* us after a join in which rings at the newcomer are lost */
-	unsigned kills, stalls;
+	unsigned kills, stalls, unplugs;
 	enum sim_lies lies;
-	unsigned messages;       /* per direction, at most */
 	struct msg_options options;
 	uint64_t backing_ns;
 	uint64_t spin_ns;
+	/* habits of the peers' apps */
+	unsigned messages;       /* per direction, at most */
+	enum sim_lengths lengths;
+	unsigned patience;       /* ms: longest deadline of a send or receive */
+	unsigned idle;           /* ms: longest wait for anything */
+	bool one_way;            /* who accepted sends nothing */
+	bool picky;              /* waits for some of its channels only */
+	unsigned naps;           /* of 256 rounds, how many begin with a sleep without a look */
+	unsigned contests;       /* times that all want one name */
+	unsigned churn;          /* of 256 channels that are done, how many are opened once more */
+	unsigned streams;        /* of 256 channels, how many carry a stream */
+	unsigned buffers;        /* of 256 sends, how many take a buffer */
 };
 
 struct sim_entry {
-	uint32_t offset, size;
+	uint32_t at, size;
 	uint64_t value;
 };
 
 enum sim_state { PEER_OFF, PEER_READY, PEER_ASLEEP, PEER_STALLED, PEER_DONE };
-enum sim_fault { FAULT_NONE, FAULT_KILL, FAULT_STALL };
+enum sim_fault { FAULT_NONE, FAULT_KILL, FAULT_STALL, FAULT_UNPLUG };
+
+struct sim_peer;
+
+/* A peer in one region. */
+struct sim_seat {
+	struct sim_peer *peer;
+	unsigned where;          /* number of the region */
+	uint8_t *base;
+	int slot;                /* that it believes its own; -1 */
+	uint64_t life;
+	bool formats;            /* had the right to format in this life */
+	uint64_t land_from, land_to; /* last found to be its own */
+	unsigned stale;          /* stores into a slot that is another's by now */
+	struct msg_beat *beat;
+	uint64_t beat_at, joined_at;
+	struct msg_region *region;
+	uint32_t peer_id;
+	bool unplug, asked;      /* its device shall leave; was told so */
+	bool gone;               /* nothing may be touched any more */
+};
 
 struct sim_peer {
 	unsigned index;
@@ -66,55 +104,54 @@ struct sim_peer {
 	unsigned priority;
 	unsigned lives;
 	/* times of what comes next; SIM_NEVER: nothing */
-	uint64_t wake_at, beat_at, bell_at, resume_at, restart_at;
-	uint64_t joined_at;
-	bool bell, prepared, woken;
+	uint64_t wake_at, bell_at, resume_at, restart_at;
+	bool bell, prepared, woken, telling;
 	volatile uint32_t *word; /* futex that it sleeps on */
 	uint64_t fault_step;     /* its next fault, by steps */
 	enum sim_fault fault;
 	uint64_t stalled_ns;     /* in all */
 	uint64_t stalled_last;   /* when the last stall ended */
 	unsigned evictions;
+	uint64_t attached_at;    /* when msg_attach last returned; SIM_NEVER: it hasn't */
 	/* memory */
 	struct sim_entry buffer[SIM_BUFFER];
 	unsigned first, count;
-	int slot;                /* that it believes its own; -1 */
-	uint64_t life;
-	bool formats;            /* had the right to format in this life */
-	uint64_t land_from, land_to; /* last found to be its own */
-	unsigned stale;          /* stores into a slot that is another's by now */
+	struct sim_seat seat[SIM_REGIONS];
+	const struct msg_channel *reading; /* whose ring it may read now */
 	/* port */
-	struct msg_beat *beat;
 	struct msg_wait_ops wait_ops;
 	struct msg_context *context;
-	struct msg_region *region;
-	uint32_t peer_id;
 	uint64_t arena_used;
 	unsigned allocated;
 	void *freed[24];
 	/* app */
 	bool finished, liar, lied;
+	uint64_t mute_until;
 	unsigned rescues;
 };
 
 struct sim {
 	struct sim_config config;
-	struct geometry geo;
+	struct geometry geo;     /* of each region */
 	uint64_t rng;
 	uint64_t now, next_event;
 	int64_t fuel;            /* steps before the scheduler is asked */
 	int64_t granted;
 	uint64_t steps;
-	unsigned kills_done, stalls_done, bells_rung, bells_dropped, bells_missed;
+	unsigned kills_done, stalls_done, unplugs_done, lies_told;
+	unsigned bells_rung, bells_dropped, bells_missed;
+	uint64_t messages_received;
 	struct sim_peer *running;
 	struct sim_peer peer[SIM_PEERS];
-	uint32_t max_epoch[SIM_PEERS + 4]; /* by slot */
-	struct { uint64_t at, life; uint32_t slot; } death[16];
-	unsigned deaths;
 	/* A peer that stood still for long wrote one word into its successor's slot, or may, as a
 	 * formatter, wipe one claim of anybody's (msg/format.c). */
 	bool spoiled;
 	bool trace;
+};
+
+/* What all seeds of a run did together. */
+struct sim_totals {
+	uint64_t steps, longest, virtual_us, messages, kills, stalls, unplugs, lies, bells;
 };
 
 extern struct sim sim;
@@ -139,66 +176,49 @@ void sim_sleep(void);
 void sim_event_at(uint64_t when);
 /* Is there a peer that is not done (or will be back), other than p? */
 bool sim_others_busy(const struct sim_peer *p);
+/* The running peer's steps up to now are in p->steps; then what is left before its next fault. */
+void sim_account(struct sim_peer *p);
+
+/* fault.c */
+void fault_plan(struct sim_peer *p);
+void fault_happens(struct sim_peer *p);
+/* The running peer begins something delicate: its next fault may come now. */
+void fault_moment(struct sim_peer *p);
 
 /* memory.c */
 void memory_init(void);
 void memory_reset(void);
 void memory_drain(struct sim_peer *peer, unsigned n);
 uint64_t memory_read(const void *p, unsigned size); /* what lies there, for the oracle */
-void memory_beat(struct sim_peer *peer);
+void memory_beat(struct sim_seat *seat);
+/* A payload is read while p->reading says of which ring: it must not run out of it. */
+void memory_check_reading(const struct sim_peer *p, const void *from, size_t len);
+/* Is this in land that the peer has a firm deed for? */
+bool memory_in_own_land(struct sim_seat *seat, uint32_t offset, uint32_t size);
+
+/* lie.c */
+void lie_reset(void);
 /* One lie of a peer. */
-void memory_lie(struct sim_peer *peer);
+void lie_once(struct sim_peer *peer);
 
 /* port.c */
 void port_start(struct sim_peer *peer);
 void port_died(struct sim_peer *peer);
 
+/* attach.c */
+/* Tells msg about devices that leave. */
+void attach_upcalls(struct sim_peer *peer);
+/* Is there something to tell, so that no sleep may begin? */
+bool attach_waiting(const struct sim_peer *peer);
+/* No sleep beyond this. */
+uint64_t attach_wake_by(const struct sim_peer *peer);
+void attach_seat_reset(struct sim_seat *seat);
+
 /* app.c */
 void app_main(struct sim_peer *peer);
 
-/* oracle.c */
-#define SIM_MESSAGES 64 /* per direction and channel */
-
-/* One side of a channel, with all that it sent. */
-struct sim_end {
-	struct sim_peer *peer;
-	uint64_t life, their_life;
-	uint32_t index, generation, their_index, their_generation;
-	struct sim_end *partner;   /* once it is known */
-	uint16_t length[SIM_MESSAGES];
-	unsigned target;           /* messages that it means to send */
-	unsigned attempted, accepted; /* sent; attempted: a call is under way */
-	unsigned delivered, released;
-	unsigned taking;           /* at most so many more by a call that is under way */
-	bool over;                 /* closed, left or died: no more comes of it */
-	bool cut;                  /* ... and it was evicted, or let go before it had read all */
-	unsigned number;
-};
-struct sim_end *oracle_opened(struct sim_peer *peer, struct msg_channel *channel);
-struct sim_end *oracle_partner(struct sim_end *end);
-/* The running peer's messages first..first+count-1 are about to be sent; then so many were. */
-void oracle_attempt(struct sim_end *end, unsigned len);
-void oracle_sent(struct sim_end *end, int count);
-/* Byte i of message k of an end. */
-uint8_t oracle_byte(const struct sim_end *end, unsigned k, unsigned i);
-/* The running peer received this. */
-void oracle_delivered(struct sim_end *end, const uint8_t *data, uint64_t len);
-/* msg_recv said so: nothing more comes. */
-void oracle_channel_ended(struct sim_end *end, struct msg_channel *channel, int64_t err);
-/* May the running peer's channel fail that way? */
-bool oracle_may_fail(const struct sim_end *end);
-/* The peer left, or found out that it was evicted. */
-void oracle_left(struct sim_peer *peer, bool evicted);
-void oracle_reset(void);
-void oracle_claimed(struct sim_peer *peer, uint32_t slot, uint64_t life);
-void oracle_stored(struct sim_peer *peer, uint32_t offset, uint32_t size, uint64_t value);
-void oracle_died(struct sim_peer *peer);
-void oracle_step(void);
-void oracle_end(void);
-bool oracle_honest(void); /* nobody lies about what isn't its own */
-
-/* name.c */
-const char *name_word(uint64_t offset);
+/* name.c; at: from sim_base */
+const char *name_word(uint64_t at);
 
 /* main.c */
 void sim_fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the peers do. Each joins its regions, listens under its name, connects to others, sends and
+ * receives in every way there is until all that it means to send is sent, closes, looks whether
+ * everything came back, and leaves. Who was evicted or unplugged joins again.
+ *
+ *   app.c          the life of a peer
+ *   app_meet.c     names, connecting, accepting, events
+ *   app_send.c     ways of sending
+ *   app_receive.c  ways of receiving
+ *   app_buffer.c   buffers that are shared and outlive channels
+ */
+#ifndef TESTS_SIM_APP_H
+#define TESTS_SIM_APP_H
+
+#include "tests/sim/oracle.h"
+
+#define CONNS    8
+#define LONGEST  3000
+#define HELD     3
+#define GIVE_UP  ((6000 + 40ull * sim.config.patience) * MS)
+#define SLACK    (8 * MS) /* by which a call may outlast its deadline */
+
+struct conn {
+	struct msg_channel *channel;
+	struct sim_end *end;
+	bool blocked;              /* the last try to send found no room */
+	unsigned viewed;
+};
+
+struct held {
+	struct msg_buffer *buffer;
+	uint32_t tag;
+	unsigned len, sends;
+};
+
+/* A peer in one region. */
+struct place {
+	struct app *app;
+	struct sim_peer *peer;
+	struct sim_seat *seat;
+	struct msg_region *region; /* NULL: not there (any more) */
+	struct msg_listener *listener, *contended;
+	struct conn conn[CONNS];
+	struct held held[HELD];
+	unsigned tries[SIM_PEERS]; /* to connect to each */
+	bool wanted[SIM_PEERS];
+	unsigned contests;         /* still to come */
+	unsigned reopened;
+	unsigned joins;
+	bool lost;                 /* evicted or gone: leave it */
+	bool evicted;
+	bool waiting;              /* for a free slot */
+	uint64_t since;
+};
+
+struct app {
+	struct sim_peer *peer;
+	unsigned naps;
+	struct place place[SIM_REGIONS];
+	uint8_t bytes[8 * LONGEST];
+};
+
+/* ---- app.c ---- */
+/* A call with a deadline returned. */
+void app_check_deadline(struct place *place, uint64_t deadline, uint64_t stalled, const char *what);
+/* Did the call fail because this peer lost its place in the region? */
+bool app_lost(struct place *place, int64_t err);
+/* Lies excuse what is otherwise a failure. */
+bool app_excused(void);
+
+/* ---- app_meet.c ---- */
+const char *meet_name(unsigned peer);
+void meet_listen(struct place *place);
+void meet_contest(struct place *place);
+void meet_connect(struct place *place);
+void meet_accept(struct place *place);
+void meet_events(struct place *place);
+/* Is there anybody it wants to connect to and may? */
+bool meet_wanted(const struct place *place);
+void conn_close(struct place *place, struct conn *conn);
+void conn_failed(struct place *place, struct conn *conn, int64_t err);
+bool conn_complete(struct conn *conn);
+
+/* ---- app_send.c, app_receive.c: false: the channel is gone ---- */
+bool conn_send(struct place *place, struct conn *conn);
+bool conn_receive(struct place *place, struct conn *conn);
+
+/* ---- app_buffer.c ---- */
+/* Sends a buffer, a new one or one that is under way elsewhere; as msg_buffer_send, or 1. */
+int held_send(struct place *place, struct conn *conn, uint64_t deadline);
+void held_look(struct place *place);
+/* At the end: gives them back, or leaves it to msg_leave. */
+void held_drop(struct place *place);
+
+#endif
