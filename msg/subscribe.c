@@ -99,7 +99,9 @@ static int sub_look_once(struct msg_subscription *sub, unsigned tries, struct fo
 	uint64_t header;
 
 	if (sub_overtaken(sub)) {
-		if (!sub_jump(sub, tries < PATIENT_TRIES ? &wire->tail : &wire->newest))
+		bool newest = sub->policy == MSG_TOPIC_LATEST || tries >= PATIENT_TRIES;
+
+		if (!sub_jump(sub, newest ? &wire->newest : &wire->tail))
 			return channel->error;
 		must_be = true;
 	}
