@@ -4,8 +4,8 @@
  * request asks for, so that answers come out of order; the client shows calls one by one, many under
  * way at once, a deadline that passes and a call that is cancelled.
  *
- * Without a role, whoever comes first serves and the others call. The server ends when its last
- * caller has gone.
+ * Without a role, whoever comes first serves and the others call. The server ends when so many
+ * callers as it was told of have said that they are done.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -20,8 +20,9 @@
 #define HELD 4096 /* requests that the server may hold */
 
 static const char usage[] =
-	"usage: rpc [serve|call] [--calls N] [--timeout SECONDS]\n"
+	"usage: rpc [serve|call] [--callers N] [--calls N] [--timeout SECONDS]\n"
 	"  serve, call        without one of them: who comes first serves\n"
+	"  --callers N        serve: how many callers to wait for (default 1)\n"
 	"  --calls N          how many calls to make of each sort (default 1000, at most 4000)\n"
 	"  --timeout SECONDS  longest wait for the other side (default 60)\n";
 
@@ -30,6 +31,7 @@ enum role { ANY, SERVE, CALL };
 struct question {
 	uint64_t a, b;
 	uint64_t delay_ns; /* to be answered so much later */
+	uint64_t last;     /* 1: this caller is done */
 };
 
 struct answer {
@@ -88,18 +90,19 @@ static void forget(struct msg_server *server, uint64_t token)
 	msg_request_refuse(server, token, 0);
 }
 
-static void answer(struct msg_server *server, const struct msg_request *request)
+/* Returns 1 if its caller is done. */
+static unsigned answer(struct msg_server *server, const struct msg_request *request)
 {
 	struct question question;
 	struct answer sum;
 
 	if (request->type == MSG_REQUEST_CANCELLED) {
 		forget(server, request->token);
-		return;
+		return 0;
 	}
 	if (request->len != sizeof(question)) {
 		msg_request_refuse(server, request->token, deadline());
-		return;
+		return 0;
 	}
 	/* The caller could change it while we look at it. */
 	memcpy(&question, request->data, sizeof(question));
@@ -109,15 +112,15 @@ static void answer(struct msg_server *server, const struct msg_request *request)
 			msg_now_ns() + question.delay_ns, sum.sum };
 	else
 		msg_reply(server, request->token, &sum, sizeof(sum), deadline());
+	return question.last == 1;
 }
 
-static int serve(struct msg_server *server)
+static int serve(struct msg_server *server, unsigned callers)
 {
 	uint64_t limit = deadline();
 	struct msg_call_stats stats;
-	bool called = false;
 
-	while (!called || msg_server_callers(server)) {
+	while (callers || msg_server_callers(server)) {
 		struct msg_wait_item items[2] = {
 			{ .type = MSG_WAIT_PATTERN, .pattern = server },
 			{ .type = MSG_WAIT_TIMER, .at = msg_now_ns() + 100 * NS_PER_MS },
@@ -128,16 +131,19 @@ static int serve(struct msg_server *server)
 		if (held && later[earliest()].due < items[1].at)
 			items[1].at = later[earliest()].due;
 		msg_wait(items, 2, limit);
-		while (!(error = msg_server_next(server, &request, 0)))
-			answer(server, &request);
+		while (!(error = msg_server_next(server, &request, 0))) {
+			unsigned done = answer(server, &request);
+
+			callers -= callers ? done : 0;
+			limit = deadline();
+		}
 		if (error != -EAGAIN) {
 			fprintf(stderr, "rpc: %s\n", msg_strerror(error));
 			return 1;
 		}
 		answer_due(server);
-		called |= msg_server_callers(server) > 0;
-		if (!called && msg_now_ns() >= limit) {
-			fprintf(stderr, "rpc: nobody called\n");
+		if (msg_now_ns() >= limit) {
+			fprintf(stderr, "rpc: nobody calls\n");
 			return 1;
 		}
 	}
@@ -234,6 +240,15 @@ static int deadline_and_cancel(struct msg_caller *caller)
 	return 0;
 }
 
+static int say_done(struct msg_caller *caller)
+{
+	struct question last = { .last = 1 };
+	struct answer answer;
+	int64_t len = msg_call(caller, &last, sizeof(last), &answer, sizeof(answer), deadline());
+
+	return len < 0 ? fail("the last call", len) : 0;
+}
+
 static int call(struct msg_caller *caller, unsigned calls)
 {
 	struct msg_peer peer;
@@ -241,12 +256,12 @@ static int call(struct msg_caller *caller, unsigned calls)
 	msg_caller_peer(caller, &peer);
 	printf("rpc: calling %s\n", peer.name);
 	return one_by_one(caller, calls) || many_at_once(caller, calls) ||
-	       deadline_and_cancel(caller);
+	       deadline_and_cancel(caller) || say_done(caller);
 }
 
 /* ---- */
 
-static int run(struct msg_region *region, enum role role, unsigned calls)
+static int run(struct msg_region *region, enum role role, unsigned calls, unsigned callers)
 {
 	struct msg_call_options options = { .calls = HELD };
 	struct msg_server *server = NULL;
@@ -257,7 +272,7 @@ static int run(struct msg_region *region, enum role role, unsigned calls)
 		error = msg_server_open(region, "rpc", &options, &server);
 	if (!error) {
 		printf("rpc: serving\n");
-		status = serve(server);
+		status = serve(server, callers);
 		msg_server_close(server);
 		return status;
 	}
@@ -273,7 +288,7 @@ static int run(struct msg_region *region, enum role role, unsigned calls)
 int main(int argc, char **argv)
 {
 	enum role role = ANY;
-	unsigned calls = 1000;
+	unsigned calls = 1000, callers = 1;
 	struct msg_region *region;
 	int error, status, i;
 
@@ -290,6 +305,9 @@ int main(int argc, char **argv)
 		} else if (!strcmp(argv[i], "--calls") && number > 0 && number <= 4000) {
 			calls = (unsigned)number;
 			i++;
+		} else if (!strcmp(argv[i], "--callers") && number > 0 && number < 1000) {
+			callers = (unsigned)number;
+			i++;
 		} else if (!strcmp(argv[i], "--timeout") && number > 0 && number < 100000) {
 			timeout_ns = number * NS_PER_S;
 			i++;
@@ -304,7 +322,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "rpc: can't join: %s\n", msg_strerror(error));
 		return 1;
 	}
-	status = run(region, role, calls);
+	status = run(region, role, calls, callers);
 	msg_leave(region);
 	return status;
 }
