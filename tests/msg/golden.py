@@ -14,6 +14,13 @@ CLAIMS = ["free", "held", "dead", "left"]
 STATES = ["free", "connect", "open", "closed", "reset"]
 ENDPOINTS = ["free", "tentative", "firm"]
 TYPES = {1: "message", 2: "buffer", 3: "run"}
+KINDS = {1: "calls", 2: "queue"}
+# Of each kind: words in a letter's head, names of its types, names of its figures.
+LETTERS = {
+    1: (3, {1: "request", 2: "reply", 3: "cancel", 4: "refusal"}, ("outstanding", "answered", "cancelled", "late")),
+    2: (4, {1: "producer", 2: "worker", 3: "item", 4: "reported", 5: "held", 6: "done", 7: "return", 8: "welcome",
+            9: "give", 10: "safe", 11: "result"}, ("outstanding", "done", "redelivered")),
+}
 
 
 class Broken(Exception):
@@ -132,8 +139,15 @@ class Region:
                 slot["channels"].append((c, where))
         return slot
 
+    def counts(self, slot):
+        """Does the land of this slot belong to somebody? While it is held, or a live peer refers to that life."""
+        if slot["state"] == "held":
+            return True
+        return any(other["state"] == "held" and self.u64(at + 8) | 3 == slot["claim"] | 3
+                   for other in self.slots for _, at in other["channels"])
+
     def check_land(self):
-        taken = sorted(d for s in self.slots for d in s["deeds"])
+        taken = sorted(d for s in self.slots if self.counts(s) for d in s["deeds"])
         for (start, size), (following, _) in zip(taken, taken[1:]):
             need(start + size <= following, f"deeds overlap at {following:#x}")
         for start, size in taken:
@@ -161,15 +175,43 @@ class Region:
                  f"{empty} empty")
         self.say(f"  ring {offset:#x} + {size}, from position {start:#x}; "
                  f"has released {released:#x}")
+        if kind in LETTERS:
+            names = LETTERS[kind][2]
+            values = struct.unpack_from("<3Q", self.image, at + 168) + struct.unpack_from("<3Q", self.image, at + 232)
+            self.say(f"  {KINDS[kind]}: " + ", ".join(f"{n} {v}" for n, v in zip(names, values)))
+            need(not any(values[len(names):]), "figures that the kind doesn't have")
         other = self.slots[peer]
         need(other["claim"] | 3 == life | 3, "the other side is of another life")
         if state != "open":
             return
         there = self.slots[peer]["at"] + 1024 + 8 * self.n_deeds + 256 * peer_index
         need(self.u64(there) >> 32 == peer_generation, "the other side has another generation")
-        self.records(offset, size, self.u32(there + 64))
+        need(self.u32(there + 48) == kind, "the other side is of another kind")
+        self.records(offset, size, self.u32(there + 64), kind)
 
-    def records(self, ring, size, position):
+    def letter(self, kind, payload, body):
+        """What a letter says. body: it is the body of the one before."""
+        words, types, _ = LETTERS[kind]
+        if body:
+            return False, f" the body, {payload[:8].hex()}... check {fnv1a(payload):#010x}"
+        need(len(payload) >= 8 * words, "a letter without a head")
+        head = struct.unpack_from(f"<{words}Q", payload)
+        kind_of, parted, rest = head[0] & 255, bool(head[0] >> 8 & 1), payload[8 * words:]
+        need(kind_of in types, f"letter of type {kind_of}")
+        need(not (parted and rest), "a letter with two bodies")
+        line = f" {types[kind_of]}"
+        if kind == 1:
+            need(not head[0] >> 9, "reserved bits of a call")
+            line += f" id {head[1]:#x}" + (f" waits {head[2]} ns" if kind_of == 1 and head[2] != 2**64 - 1 else "")
+        else:
+            need(not head[3] and not head[0] >> 10 & 63, "reserved bits of a queue")
+            line += f" life {head[1]:#x} number {head[2]:#x}" if head[1] else ""
+            line += f" window {head[0] >> 32}" if head[0] >> 32 else ""
+            line += f" deliveries {head[0] >> 16 & 0xffff}" + (", before" if head[0] >> 9 & 1 else "")
+        return parted, line + (", its body follows" if parted else f", {len(rest)} bytes {rest[:8].hex()}")
+
+    def records(self, ring, size, position, channel_kind):
+        body = False
         while True:
             at = ring + position % size
             word = self.u64(at)
@@ -192,11 +234,17 @@ class Region:
                 payload = self.image[at + 8 + skip:at + 8 + length]
             else:
                 payload = self.image[at + 8:at + 8 + length]
-            self.say(line + f": {payload[:8].hex()}... check {fnv1a(payload):#010x}")
+            if channel_kind in LETTERS:
+                need(kind != 3, "a run on a channel of letters")
+                body, said = self.letter(channel_kind, payload, body)
+                self.say(line + ":" + said)
+            else:
+                self.say(line + f": {payload[:8].hex()}... check {fnv1a(payload):#010x}")
             position += (8 + (word & 0xFFFFFFFF) + 15) // 16 * 16
             if flags & 1:
                 position = (position + 63) // 64 * 64
             position &= 0xFFFFFFFF
+        need(not body, "a letter's body is missing")
         self.say(f"  sender's position {position:#x}")
 
 
