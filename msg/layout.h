@@ -94,6 +94,7 @@ enum wire_kind {
 	KIND_QUEUE = 2,          /* msg/queue.h */
 	KIND_TOPIC = 3,          /* msg/topic.h */
 	KIND_GROUP = 4,          /* msg/group.c: nobody connects to these */
+	KIND_LINK = 5,           /* msg/link.h */
 };
 
 /* Why a connect was refused or a channel reset; never an errno value. */

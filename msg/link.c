@@ -410,6 +410,11 @@ static bool step(struct pattern *pattern)
 	return link_error(link) || link->seat->view.data || link->peer_finished;
 }
 
+static void tend(struct pattern *pattern)
+{
+	step(pattern);
+}
+
 static uint64_t due(struct pattern *pattern)
 {
 	struct link_seat *seat = (struct link_seat *)pattern;
@@ -432,7 +437,7 @@ static void forget(struct pattern *pattern)
 }
 
 static const struct pattern_ops link_ops = {
-	.step = step, .due = due, .forget = forget,
+	.step = step, .due = due, .tend = tend, .forget = forget,
 };
 
 /* ---- waiting ---- */

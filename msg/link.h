@@ -46,7 +46,6 @@ struct link_kept {
 };
 
 #define LINK_SKIP UINT32_MAX
-#define KIND_LINK ((enum wire_kind)5)
 
 struct link_store {
 	uint8_t *base;

@@ -369,7 +369,7 @@ static void strangers(void **state)
 		struct msg_channel_options options = { 0 };
 		struct connecting c;
 
-		err = connect_begin(&c, third, "test", &options, (enum wire_kind)5);
+		err = connect_begin(&c, third, "test", &options, KIND_LINK);
 
 		assert_int_equal(0, err);
 		for (int k = 0; k < 1000 && (err = connect_step(&c, &channel)) == -EAGAIN; k++)
