@@ -386,7 +386,8 @@ static bool slot_scan(struct msg_region *region, uint32_t i)
 
 	if (claim != view->claim)
 		view_update(region, i, claim);
-	if (!view->life)
+	// Its channels may have found that we are the one who is gone.
+	if (region->error || !view->life)
 		return false;
 	changes = region_load_acquire32(&slot->changes);
 	if (changes != view->changes) {
@@ -410,7 +411,7 @@ void presence_scan_live(struct msg_region *region)
 	if (region->error || (region->slot && region->life && !presence_check_self(region)))
 		return;
 	region->unheard = false;
-	for (i = 0; i < region->live_count; i++)
+	for (i = 0; i < region->live_count && !region->error; i++)
 		slot_scan(region, region->live[i]);
 }
 
@@ -428,7 +429,7 @@ void presence_scan(struct msg_region *region)
 	region->unheard = false;
 	region->last_scan_ns = now;
 	region->live_count = 0;
-	for (i = 0; i < region->geo.slots; i++)
+	for (i = 0; i < region->geo.slots && !region->error; i++)
 		if (slot_scan(region, i))
 			region->live[region->live_count++] = i;
 }
