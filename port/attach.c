@@ -11,6 +11,7 @@
 #include <isthmus/log.h>
 
 #include "cpu/timer.h"
+#include "cpu/tlb.h"
 
 #define MSG_VECTOR 0
 
@@ -228,6 +229,7 @@ int msg_attach(const char *where, const struct msg_options *options, struct msg_
 	error = bind_device(index, &ops);
 	if (error)
 		return error;
+	cpu_tlb_make_room(ops.base, ops.size);
 	/* Held from here on, as long as joining may take. */
 	if (ivshmem_is_gone(((struct port_region *)ops.arg)->device))
 		error = -ENODEV;

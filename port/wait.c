@@ -15,6 +15,7 @@
 #include <isthmus/log.h>
 
 #include "cpu/copy.h"
+#include "cpu/cpuid.h"
 #include "cpu/irq.h"
 #include "cpu/random.h"
 #include "cpu/timer.h"
@@ -22,6 +23,8 @@
 /* A `pause` costs 0.2 us under TCG, more than a polled message: one in so many turns keeps the
  * neighbour hyperthread happy and the poll quick. */
 #define POLLS_PER_PAUSE 64
+#define TOUCH_LINE      64
+#define TOUCH_MOST      2048
 
 volatile bool port_attention;
 static volatile uint64_t wakes; /* written by handlers only */
@@ -98,8 +101,21 @@ static enum msg_sleep_result wait_sleep_until(void *arg, uint64_t deadline,
 
 static cpu_copy_fn *copy;
 
-static void wait_copy(void *to, const void *from, size_t len)
+static void wait_copy_in(void *to, const void *from, size_t len)
 {
+	copy(to, from, len);
+}
+
+/* A short message: one word of each line first, so that its lines, which are all with another CPU,
+ * come at the same time; the loop proper has three or so under way. A long one gets into its
+ * stride by itself. */
+static void wait_copy_out(void *to, const void *from, size_t len)
+{
+	const volatile unsigned char *line = from;
+	size_t at;
+
+	for (at = 0; len <= TOUCH_MOST && at < len; at += TOUCH_LINE)
+		(void)line[at];
 	copy(to, from, len);
 }
 
@@ -165,14 +181,14 @@ static void choose_copy(void)
 
 struct msg_context *port_context(void)
 {
-	static const struct msg_wait_ops ops = {
+	static struct msg_wait_ops ops = {
 		.now = wait_now,
 		.relax = wait_relax,
 		.prepare = wait_prepare,
 		.sleep_until = wait_sleep_until,
 		.cancel = wait_cancel,
-		.copy_in = wait_copy,
-		.copy_out = wait_copy,
+		.copy_in = wait_copy_in,
+		.copy_out = wait_copy_out,
 		.alloc = wait_alloc,
 		.free = wait_free,
 		.random = wait_random,
@@ -181,6 +197,7 @@ struct msg_context *port_context(void)
 	static struct msg_context *context;
 
 	if (!context) {
+		ops.pauses = !cpu_under_tcg();
 		backing.fire = backing_fired;
 		choose_copy();
 		context = msg_context_create(&ops);

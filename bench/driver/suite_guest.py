@@ -75,7 +75,7 @@ def run(context, results):
                      "spin=forever round-trip:8 round-trip:64 round-trip:1024 one-way:64 "
                      "one-way-batch:64 one-way:65536", both)
             channels(context, results,
-                     "spin=forever ring=262144 in-place:64 in-place:65536", both)
+                     "spin=forever ring=2097152 in-place:64 in-place:65536", both)
             channels(context, results, "spin=never count=4000 blocking:64", (None, None),
                      wait="asleep")
             channels(context, results, "spin=adapt count=2000 blocking:64", one, wait="one core")
@@ -131,7 +131,7 @@ def _rows(results):
     large = _ours(results, case="in-place", metric="rate", bytes=65536)
     if small and large:
         results.row("guests: cost of 64 KiB in place / of 64 B", small / large, 1.2, False,
-                    f"{1e3 / large:.0f} ns", f"{1e3 / small:.0f} ns", "ring 256 KiB")
+                    f"{1e3 / large:.0f} ns", f"{1e3 / small:.0f} ns", "ring 2 MiB")
     else:
         results.missing("guests: cost of 64 KiB in place / of 64 B", 1.2, False,
                         "no channels in this build")
