@@ -123,8 +123,8 @@ def test_rpc_mixed(scene):
 def test_workers_topology(scene):
     """A guest dies over a tile, and the picture is whole."""
     said = topology(scene, os.path.join(vms.SOURCE, "apps/workers.topo"))
-    expect(said, "workers: dying over a tile, after 3", "painter    | workers: all 49152 pixels are right")
-    found = re.search(r"48 tiles painted, (\d+) of them given out more than once", said)
+    expect(said, "workers: dying over a tile, after 1", "painter    | workers: all 196608 pixels are right")
+    found = re.search(r"192 tiles painted, (\d+) of them given out more than once", said)
     again = re.findall(r"computed \d+ tiles, (\d+) of them after somebody else", said)
     if not found or int(found[1]) < 1 or sum(map(int, again)) < int(found[1]):
         raise vms.Failure(f"nobody was told of the dead one's tile:\n{said}")
