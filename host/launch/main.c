@@ -25,7 +25,7 @@ static const struct command {
 		"plug a region into a running guest of run --dir DIR"},
 	{"unplug", command_unplug, "unplug DIR/GUEST [DEVICE] [--timeout S]",
 		"let a running guest give a device back"},
-	{"migrate", command_migrate, "migrate DIR/GUEST TO/GUEST [--stay]",
+	{"migrate", command_migrate, "migrate DIR/GUEST TO/GUEST [--stay] [--live]",
 		"move a running guest to one that waits: run --incoming"},
 	{"list", command_list, "list", "the apps and topologies that can be run"},
 	{"help", command_help, "help", "this text"},

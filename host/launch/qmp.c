@@ -11,6 +11,8 @@
 
 #include "host/launch/screen.h"
 
+#define LISTEN_TRIES	10
+#define LISTEN_PAUSE_MS 50
 #define LINE_MAX_BYTES (16u << 20) /* QEMU's answers are far shorter */
 
 /* The next line into `*message`: 1, 0 when the time was up, -1 with one line. */
@@ -221,6 +223,7 @@ int qmp_wait(struct qmp *q, const char *event, const char *key, const char *valu
 bool qmp_open(struct qmp *q, const char *path, const char *name, struct text *error)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	bool connected = false;
 	json_t *greeting;
 	int got;
 
@@ -232,7 +235,15 @@ bool qmp_open(struct qmp *q, const char *path, const char *name, struct text *er
 	}
 	memcpy(a.sun_path, path, strlen(path) + 1);
 	q->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (q->fd < 0 || connect(q->fd, (struct sockaddr *)&a, sizeof(a))) {
+	/* A QEMU that begins has made its socket a moment before it listens on it. */
+	for (int tries = 0; tries < LISTEN_TRIES && q->fd >= 0 && !connected; tries++) {
+		connected = connect(q->fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+		if (!connected && errno != ECONNREFUSED)
+			break;
+		if (!connected)
+			poll(NULL, 0, LISTEN_PAUSE_MS);
+	}
+	if (!connected) {
 		text_addf(error, "%s: no VM listens there (%s); name one of `isthmus run --dir DIR` as "
 			  "DIR/GUEST", path, strerror(errno));
 		if (q->fd >= 0)
