@@ -12,7 +12,28 @@ struct ivshmem_vector {
 	volatile uint64_t interrupts;
 	void (*handler)(void *arg); /* NULL: the interrupt is only counted */
 	void *arg;
+	/* Against storms; see storm.c. */
+	struct ivshmem *device;
+	volatile bool masked;	    /* by whoever uses it */
+	volatile bool storm;
+	uint32_t limit;		    /* interrupts in IVSHMEM_STORM_WINDOW_NS; 0: none */
+	uint32_t in_window;
+	uint64_t window_ns;
+	uint64_t since_ns, before;  /* when the storm began, and how many interrupts there had been */
+	unsigned int quiet;	    /* ticks without an interrupt */
+	uint64_t ticked;	    /* interrupts at the last tick */
+	volatile uint64_t storms;
+	volatile uint64_t last_ms, last_interrupts; /* of the last storm that ended */
+	uint64_t told, told_over;
+	struct timer tick;
 };
+
+/* storm.c: after each interrupt of a vector, in interrupt context. */
+void ivshmem_storm_count(struct ivshmem_vector *v);
+/* Nothing is throttled any more, and no timer runs. */
+void ivshmem_storm_stop(struct ivshmem_vector *v);
+/* Not in interrupt context: the lines about storms that began and ended. */
+void ivshmem_storm_tell(struct ivshmem *device);
 
 struct ivshmem {
 	struct ivshmem *next;
@@ -27,6 +48,7 @@ struct ivshmem {
 	unsigned int vectors;
 	uint16_t id;
 	volatile bool gone; /* unplugged: registers and region are mapped onto nothing */
+	volatile bool storm_news; /* for ivshmem_storm_tell */
 	void (*asked)(void *arg);
 	void *asked_arg;
 	uint64_t asked_ns;     /* when it was asked to leave */

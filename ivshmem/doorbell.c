@@ -29,6 +29,7 @@ static void vector_interrupt(void *arg)
 	v->interrupts++;
 	if (v->handler)
 		v->handler(v->arg);
+	ivshmem_storm_count(v);
 }
 
 int ivshmem_set_handler(struct ivshmem *device, unsigned int vector, void (*handler)(void *arg),
@@ -39,7 +40,9 @@ int ivshmem_set_handler(struct ivshmem *device, unsigned int vector, void (*hand
 	if (vector >= device->vectors)
 		return -EINVAL;
 	pci_msix_mask(device->pci, vector);
-	device->vector[vector] = (struct ivshmem_vector){ .handler = handler, .arg = arg };
+	ivshmem_storm_stop(&device->vector[vector]);
+	device->vector[vector] = (struct ivshmem_vector){
+		.handler = handler, .arg = arg, .device = device, .limit = IVSHMEM_STORM_LIMIT };
 	error = pci_msix_bind(device->pci, vector, vector_interrupt, &device->vector[vector], flags);
 	if (error)
 		return error;
@@ -54,8 +57,10 @@ int ivshmem_set_cpu(struct ivshmem *device, unsigned int vector, unsigned int cp
 
 void ivshmem_clear_handler(struct ivshmem *device, unsigned int vector)
 {
-	if (vector < device->vectors)
-		pci_msix_unbind(device->pci, vector);
+	if (vector >= device->vectors)
+		return;
+	pci_msix_unbind(device->pci, vector);
+	ivshmem_storm_stop(&device->vector[vector]);
 }
 
 uint64_t ivshmem_interrupts(const struct ivshmem *device, unsigned int vector)
@@ -65,13 +70,19 @@ uint64_t ivshmem_interrupts(const struct ivshmem *device, unsigned int vector)
 
 void ivshmem_mask(struct ivshmem *device, unsigned int vector)
 {
-	if (vector < device->vectors)
-		pci_msix_mask(device->pci, vector);
+	if (vector >= device->vectors)
+		return;
+	device->vector[vector].masked = true;
+	pci_msix_mask(device->pci, vector);
 }
 
 void ivshmem_unmask(struct ivshmem *device, unsigned int vector)
 {
-	if (vector < device->vectors)
+	if (vector >= device->vectors)
+		return;
+	device->vector[vector].masked = false;
+	/* In a storm its next tick does it. */
+	if (!device->vector[vector].storm)
 		pci_msix_unmask(device->pci, vector);
 }
 
@@ -109,6 +120,7 @@ int ivshmem_wait(struct ivshmem *device, unsigned int vector, uint64_t *seen, ui
 	if (vector >= device->vectors)
 		return -EINVAL;
 	count = &device->vector[vector].interrupts;
+	ivshmem_storm_tell(device);
 
 	/* Interrupts are off from the look at the count until hlt: none is missed in between. */
 	flags = irq_save();

@@ -148,6 +148,8 @@ static struct ivshmem *device_alloc(void)
 static void device_free(struct ivshmem *device)
 {
 	pci_msix_disable(device->pci);
+	for (unsigned int n = 0; n < device->vectors; n++)
+		ivshmem_storm_stop(&device->vector[n]);
 	if (device->vector)
 		mm_free_pages(mm_virt_to_phys(device->vector), device->vector_pages);
 	mm_free_pages(mm_virt_to_phys(device),

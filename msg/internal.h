@@ -15,6 +15,16 @@
 #define NS_PER_US 1000ull
 #define NS_PER_MS 1000000ull
 
+/* Wake-ups for nothing; see storm.c. */
+struct storm {
+	bool on, muted;
+	uint64_t count;          /* of storms */
+	uint64_t vain;           /* wake-ups by a doorbell that found nothing */
+	uint64_t vain_before;    /* ... when this storm began */
+	uint64_t window_ns, in_window;
+	uint64_t since_ns, muted_ns;
+};
+
 struct msg_context {
 	const struct msg_wait_ops *ops;
 	struct msg_region *regions;
@@ -25,6 +35,7 @@ struct msg_context {
 	uint64_t last_scan_ns;
 	bool slept;              /* in the last wait_for */
 	bool live_only;          /* the wait under way is for a channel: see presence_scan_live */
+	struct storm storm;
 };
 
 /* What this peer knows of one slot. */
@@ -299,6 +310,12 @@ void buffer_reap(struct msg_channel *channel);
 void buffers_reap(struct msg_region *region);
 void buffer_drop_flights(struct msg_channel *channel);
 void pools_free(struct msg_region *region);
+
+/* ---- storm.c ---- */
+/* A doorbell ended a sleep, and there was nothing. */
+void storm_vain(struct msg_context *context);
+/* How long the next sleep may be that would last step. */
+uint64_t storm_step(struct msg_context *context, uint64_t now, uint64_t step);
 
 /* ---- wait.c ---- */
 typedef bool wait_condition(void *arg);

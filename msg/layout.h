@@ -159,7 +159,8 @@ struct wire_slot {
 	uint64_t sleeps;
 	uint64_t rescues;
 	uint64_t resets;
-	uint64_t reserved5[5];
+	uint64_t storms;
+	uint64_t reserved5[4];
 	/* Line 6: only for processes of one host on a bare file, whose atomics are atomic and whose
 	 * doorbell is a futex on this word. Many writers, each adds 1; the value means nothing. */
 	uint32_t poke;

@@ -102,6 +102,9 @@ struct msg_wait_ops {
 	enum msg_sleep_result (*sleep_until)(void *arg, uint64_t deadline, volatile uint32_t *word,
 		uint32_t value);
 	void (*cancel)(void *arg);
+	/* on: doorbells come in such numbers, and for nothing, that until mute(false) they must end
+	 * no sleep and cost as little as may be; nothing is lost by that. NULL: not possible here. */
+	void (*mute)(void *arg, bool on);
 
 	/* The fastest copies known for this CPU between private memory and the region, for 64 bytes
 	 * and more; smaller ones msg does itself. Never overlapping, any alignment. */

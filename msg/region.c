@@ -323,6 +323,8 @@ void msg_wait_stats(struct msg_region *region, struct msg_wait_stats *stats)
 	stats->rescues = region->rescues;
 	stats->resets = region->resets;
 	stats->spin_ns = region->context->spin_ns;
+	stats->storms = region->context->storm.count;
+	stats->vain = region->context->storm.vain;
 }
 
 // The unreleased part of my ring, one record after another; it is my memory, but anybody may have

@@ -141,7 +141,10 @@ static bool sleep_once(struct msg_context *context, wait_condition *ready, void 
 	mark_awake(context);
 	count_sleep(context, rescue);
 	context_scan(context, context->live_only);
-	return done || ready(arg);
+	done = done || ready(arg);
+	if (result == MSG_SLEEP_NOTIFIED && !done)
+		storm_vain(context);
+	return done;
 }
 
 static int sleep_phase(struct msg_context *context, wait_condition *ready, void *arg,
@@ -166,6 +169,8 @@ static int sleep_phase(struct msg_context *context, wait_condition *ready, void 
 			step = poll;
 			poll = poll + poll / 8 < often ? poll + poll / 8 : often;
 		}
+		step = storm_step(context, now, step);
+		heard = heard && !context->storm.muted;
 		until = now + step < deadline ? now + step : deadline;
 		if (sleep_once(context, ready, arg, until, heard && until != deadline))
 			return 0;

@@ -121,6 +121,20 @@ void port_attend(void)
 	inside = false;
 }
 
+/* A masked vector's rings are kept pending as one, and delivered at the end. */
+void port_mute(void *unused, bool on)
+{
+	(void)unused;
+	for (struct port_region *region = attached; region; region = region->next) {
+		if (ivshmem_is_gone(region->device) || !ivshmem_has_doorbell(region->device))
+			continue;
+		if (on)
+			ivshmem_mask(region->device, MSG_VECTOR);
+		else
+			ivshmem_unmask(region->device, MSG_VECTOR);
+	}
+}
+
 static void region_close(void *arg)
 {
 	struct port_region *region = arg, **link = &attached;

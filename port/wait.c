@@ -187,6 +187,7 @@ struct msg_context *port_context(void)
 		.prepare = wait_prepare,
 		.sleep_until = wait_sleep_until,
 		.cancel = wait_cancel,
+		.mute = port_mute,
 		.copy_in = wait_copy_in,
 		.copy_out = wait_copy_out,
 		.alloc = wait_alloc,

@@ -73,6 +73,20 @@ static enum msg_sleep_result sleep_on_word(volatile uint32_t *word, uint32_t val
 	return errno == ETIMEDOUT ? MSG_SLEEP_TIMER : MSG_SLEEP_NOTIFIED;
 }
 
+// In a storm of doorbells: the eventfds are left alone, the kernel counts in them.
+static _Thread_local bool muted;
+
+static void peer_mute(void *arg, bool on)
+{
+	struct peer_region *region;
+
+	(void)arg;
+	muted = on;
+	for (region = peer_regions(); region && !on; region = region->next)
+		if (region->client)
+			ivshmem_eventfd_drain(ivshmem_client_own_eventfd(region->client, 0));
+}
+
 static enum msg_sleep_result peer_sleep_until(void *arg, uint64_t deadline, volatile uint32_t *word,
 	uint32_t value)
 {
@@ -83,6 +97,10 @@ static enum msg_sleep_result peer_sleep_until(void *arg, uint64_t deadline, vola
 	nfds_t n = 0, i;
 	int ready;
 
+	if (word && muted) {
+		msg_sleep_until(deadline);
+		return MSG_SLEEP_TIMER;
+	}
 	if (word)
 		return sleep_on_word(word, value, deadline);
 	for (region = peer_regions(); region && n + 2 <= MAX_POLLS; region = region->next) {
@@ -90,7 +108,7 @@ static enum msg_sleep_result peer_sleep_until(void *arg, uint64_t deadline, vola
 			continue;
 		owner[n] = NULL;
 		fds[n++] = (struct pollfd){
-			ivshmem_client_own_eventfd(region->client, 0), POLLIN, 0 };
+			muted ? -1 : ivshmem_client_own_eventfd(region->client, 0), POLLIN, 0 };
 		owner[n] = region;
 		fds[n++] = (struct pollfd){ ivshmem_client_fd(region->client), POLLIN, 0 };
 	}
@@ -163,6 +181,7 @@ const struct msg_wait_ops peer_wait_ops = {
 	.prepare = peer_nothing,
 	.sleep_until = peer_sleep_until,
 	.cancel = peer_nothing,
+	.mute = peer_mute,
 	.copy_in = peer_copy,
 	.copy_out = peer_copy,
 	.alloc = peer_alloc,

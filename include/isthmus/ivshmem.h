@@ -93,6 +93,21 @@ void ivshmem_mask(struct ivshmem *device, unsigned int vector);
 void ivshmem_unmask(struct ivshmem *device, unsigned int vector);
 
 /*
+ * Storms. A peer that rings a vector without end would leave this CPU no time for anything else. A vector with
+ * more than its limit of interrupts in each IVSHMEM_STORM_WINDOW_NS is masked and looked at by timer: one
+ * interrupt a millisecond, for as long as the storm lasts, so that no ring is missed. One line in the log tells
+ * its beginning, one its end (both at the next ivshmem_wait() of the device).
+ *
+ * @limit is in interrupts per window, IVSHMEM_STORM_LIMIT at first; 0: never. -EINVAL: no such vector.
+ */
+#define IVSHMEM_STORM_WINDOW_NS 10000000ull
+#define IVSHMEM_STORM_LIMIT 2560
+int ivshmem_set_storm_limit(struct ivshmem *device, unsigned int vector, unsigned int limit);
+
+/* How many storms @vector has had since its handler was set. */
+uint64_t ivshmem_storms(const struct ivshmem *device, unsigned int vector);
+
+/*
  * Sleeps in hlt until @vector has had more than *@seen interrupts or the clock passes @deadline_ns (of
  * clock_now_ns()); *@seen is then the new count. With IVSHMEM_NO_VECTOR (and @device and @seen NULL) it
  * waits for the deadline alone. 0, -ETIMEDOUT, -EINVAL for a vector that isn't there, or -ENODEV: the

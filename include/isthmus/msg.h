@@ -346,6 +346,9 @@ struct msg_wait_stats {
 			       * have: none on a machine whose fences work */
 	uint64_t resets;      /* channels ended because of an impossible value */
 	uint64_t spin_ns;     /* what the adaptive wait polls at the moment before it sleeps */
+	uint64_t vain;        /* doorbells of this thread's regions that ended a sleep for nothing */
+	uint64_t storms;      /* times that these came so often that doorbells were ignored for a
+			       * while; see docs/reliability.md */
 };
 void msg_wait_stats(struct msg_region *region, struct msg_wait_stats *stats);
 
