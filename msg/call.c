@@ -172,6 +172,8 @@ static void end_all(struct msg_caller *caller, int error)
 	uint32_t i;
 
 	caller->error = error;
+	// No deadline is still to come: one that has passed would keep a waiting app from sleeping.
+	caller->earliest = MSG_FOREVER;
 	for (i = 0; i < caller->count; i++) {
 		struct entry *entry = &caller->entries[i];
 

@@ -333,7 +333,8 @@ static bool next_unreleased(const struct msg_channel *channel, uint32_t *positio
 {
 	const struct ring_tx *tx = &channel->tx;
 
-	if (*position == tx->published)
+	// A topic's subscription has no ring of its own.
+	if (!tx->data || *position == tx->published)
 		return false;
 	*header = region_load64((const uint64_t *)(tx->data + (*position & tx->mask)));
 	return ring_header_valid(*header, *position) &&
