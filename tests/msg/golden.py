@@ -14,6 +14,8 @@ CLAIMS = ["free", "held", "dead", "left"]
 STATES = ["free", "connect", "open", "closed", "reset"]
 ENDPOINTS = ["free", "tentative", "firm"]
 TYPES = {1: "message", 2: "buffer", 3: "run"}
+POLICIES = ["back-pressure", "drop oldest", "latest"]
+PHASES = ["none", "candidate", "founder", "founded", "member"]
 KINDS = {1: "calls", 2: "queue"}
 # Of each kind: words in a letter's head, names of its types, names of its figures.
 LETTERS = {
@@ -30,6 +32,13 @@ class Broken(Exception):
 def need(truth, what):
     if not truth:
         raise Broken(what)
+
+
+def fnv1a64(data):
+    h = 0xCBF29CE484222325
+    for byte in data:
+        h = (h ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return h
 
 
 def fnv1a(data):
@@ -59,6 +68,7 @@ class Region:
         self.header()
         self.slots = [self.slot(i) for i in range(self.n_slots)]
         self.check_land()
+        self.topics = set()
         for slot in self.slots:
             for channel in slot["channels"]:
                 self.channel(slot, channel)
@@ -124,6 +134,7 @@ class Region:
                 self.say(f"  endpoint {e}: {ENDPOINTS[state & 3]}, generation {state >> 2}, "
                          f"kind {kind}, '{self.text(where + 16)}'"
                          + (f", refused {refusal:#x}" if refusal else ""))
+        self.group(slot)
         for d in range(self.n_deeds):
             deed = self.u64(at + 1024 + 8 * d)
             if deed:
@@ -139,12 +150,68 @@ class Region:
                 slot["channels"].append((c, where))
         return slot
 
+    def group(self, slot):
+        at = slot["at"] + 448
+        name, generation = struct.unpack_from("<2Q", self.image, at)
+        phase, size = struct.unpack_from("<2I", self.image, at + 16)
+        step, done, offset, length, source = struct.unpack_from("<5Q", self.image, at + 24)
+        slot["source"] = source if phase != 3 else 0
+        if not any(self.image[at:at + 64]):
+            return
+        need(phase < len(PHASES), f"group phase {phase}")
+        call = step & 0xFFFF
+        need(call <= size, "a call with a root that the group doesn't have")
+        need(done >> 8 in (step >> 16, (step >> 16) - 1), "a verdict on a call that it isn't in")
+        self.say(f"  group {name:#018x}: {PHASES[phase]}, generation {generation:#x}, {size} members, "
+                 f"call {step >> 16} {'barrier' if not call else f'broadcast of rank {call - 1}'}, "
+                 f"verdict on {done >> 8} (failures {done & 255:#x}), {length} bytes at {offset:#x}"
+                 + (f", reads of {source:#x}" if source else ""))
+        if phase == 3:
+            table = self.image[offset:offset + length]
+            need(length == 24 * size and fnv1a64(table) == source, "a founder's table")
+
+    def topic(self, slot, ring, size, block):
+        """A publisher's block: its topic, told once, and where this subscription began."""
+        front = ring - 256
+        policy, ring_size, start = struct.unpack_from("<2IQ", self.image, front)
+        tail, newest, published, count = struct.unpack_from("<4Q", self.image, front + 64)
+        full, doorbells, subscribers = struct.unpack_from("<3Q", self.image, front + 128)
+        begin, number = struct.unpack_from("<2Q", self.image, block + 72)
+        need(any(front >= s and ring + size + size // 2 + 64 <= s + n for s, n in slot["deeds"]),
+             "topic outside its publisher's deeds")
+        need(policy < 3 and ring_size == size and start % 64 == 0, "front of a topic")
+        need(start <= begin <= newest + size and begin % 64 == 0 and begin & 0xFFFFFFFF == self.u32(block + 44)
+             and 1 <= number <= published + 1, "where a subscription begins")
+        self.say(f"  began at {begin:#x} with message {number}")
+        if ring in self.topics:
+            return
+        self.topics.add(ring)
+        self.say(f"  topic, {POLICIES[policy]}: {published} messages of {count} bytes from {start:#x} on, "
+                 f"{full} full, {doorbells} doorbells, {subscribers} subscribers")
+        need(tail <= newest, "the newest message is gone")
+        at, last = tail, published
+        while True:
+            word = self.u64(ring + at % size)
+            length, kind, flags = word & 0xFFFFFFFF, word >> 32 & 15, word >> 36 & 15
+            if word >> 40 != (at >> 4) & 0xFFFFFF or not kind:
+                break
+            need(kind == 4 and flags == 1 and 8 <= length <= size // 2 - 8, "a record of a topic")
+            last = self.u64(ring + at % size + 8)
+            payload = self.image[ring + at % size + 16:ring + at % size + 8 + length]
+            need(last == published or at != newest, "the newest message has another number")
+            if at in (tail, newest) or length - 8 > 40:
+                self.say(f"  at {at:#x}: message {last}, {len(payload)} bytes: {payload[:8].hex()}... "
+                         f"check {fnv1a(payload):#010x}")
+            at += (8 + length + 63) // 64 * 64
+        need(last == published and at <= tail + size, "messages behind the newest")
+        self.say(f"  from {tail:#x} to {at:#x}")
+
     def counts(self, slot):
         """Does the land of this slot belong to somebody? While it is held, or a live peer refers to that life."""
         if slot["state"] == "held":
             return True
-        return any(other["state"] == "held" and self.u64(at + 8) | 3 == slot["claim"] | 3
-                   for other in self.slots for _, at in other["channels"])
+        return any(other["state"] == "held" and (other["source"] | 3 == slot["claim"] | 3 or any(
+            self.u64(at + 8) | 3 == slot["claim"] | 3 for _, at in other["channels"])) for other in self.slots)
 
     def check_land(self):
         taken = sorted(d for s in self.slots if self.counts(s) for d in s["deeds"])
@@ -167,7 +234,9 @@ class Region:
         self.say(f"slot {slot['index']} channel {index}: {state}, generation {generation}, "
                  f"kind {kind}, with slot {peer} channel {peer_index} generation {peer_generation}"
                  f", want {want}, reason {reason}, endpoint {endpoint:#x}")
-        need(any(offset >= s and offset + size + size // 2 + 64 <= s + n for s, n in slot["deeds"]),
+        subscriber = kind == 3 and not size
+        need(subscriber and not offset or
+             any(offset >= s and offset + size + size // 2 + 64 <= s + n for s, n in slot["deeds"]),
              "ring outside its owner's deeds")
         self.say(f"  sent {sent} ({sent_bytes} bytes), {doorbells} doorbells, "
                  f"{suppressed} suppressed, {full} full; "
@@ -182,12 +251,18 @@ class Region:
             need(not any(values[len(names):]), "figures that the kind doesn't have")
         other = self.slots[peer]
         need(other["claim"] | 3 == life | 3, "the other side is of another life")
+        if subscriber:
+            self.say(f"  subscriber{', from the retained message' if self.u32(at + 60) & 1 else ''}: "
+                     f"lost {self.u64(at + 224)}")
+        elif kind == 3:
+            self.topic(slot, offset, size, at)
         if state != "open":
             return
         there = self.slots[peer]["at"] + 1024 + 8 * self.n_deeds + 256 * peer_index
         need(self.u64(there) >> 32 == peer_generation, "the other side has another generation")
         need(self.u32(there + 48) == kind, "the other side is of another kind")
-        self.records(offset, size, self.u32(there + 64), kind)
+        if kind != 3:
+            self.records(offset, size, self.u32(there + 64), kind)
 
     def letter(self, kind, payload, body):
         """What a letter says. body: it is the body of the one before."""
