@@ -79,6 +79,18 @@ static bool sub_jump(struct msg_subscription *sub, const uint64_t *word)
 	return true;
 }
 
+// Nothing newer than the newest can have been given up: read in this order, since both only grow.
+// Whoever claims it would keep us looking for ever. False: fault.
+static bool tail_possible(const struct msg_subscription *sub)
+{
+	uint64_t tail = region_load_acquire64(&sub->wire->tail);
+
+	if ((int64_t)(region_load_acquire64(&sub->wire->newest) - tail) >= 0)
+		return true;
+	channel_fault(sub->channel, "impossible position in a topic", &sub->wire->tail, tail);
+	return false;
+}
+
 // Is the number of a whole message one that can stand here?
 static bool number_possible(const struct msg_subscription *sub, uint64_t number)
 {
@@ -199,6 +211,8 @@ static int64_t sub_receive(struct msg_subscription *sub, void *data, size_t size
 				found.len);
 		if (sub_whole(sub))
 			return found.len > size ? -EMSGSIZE : sub_take(sub, &found, mark);
+		if (!tail_possible(sub))
+			return channel->error;
 	}
 	return -EBUSY;
 }
