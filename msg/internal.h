@@ -81,6 +81,8 @@ struct msg_region {
 	uint32_t *live;          /* [live_count] slots that were held then */
 	uint32_t live_count;
 	uint64_t sleeps, rescues, resets;
+	struct msg_peer fault_peer; /* of a channel that is gone before its fault was told */
+	struct msg_fault fault;  /* what: NULL: none */
 	struct msg_beat beat;
 	bool beating;
 	struct peer_view *view;        /* [geo.slots] */

@@ -195,6 +195,13 @@ static bool take_fault(struct msg_region *region, struct msg_event *event)
 {
 	uint32_t i;
 
+	if (region->fault.what) {
+		event->type = MSG_EVENT_FAULT;
+		event->peer = region->fault_peer;
+		event->fault = region->fault;
+		region->fault.what = NULL;
+		return true;
+	}
 	for (i = 0; i < region->geo.channels; i++) {
 		struct msg_channel *channel = region->channel[i];
 
@@ -286,7 +293,7 @@ bool presence_event_waiting(struct msg_region *region)
 
 	if ((region->leaving && !region->told_leaving) || (region->gone && !region->told_gone) ||
 		(region->server_lost && !region->told_server_lost) ||
-		(region->evicted && !region->told_evicted))
+		(region->evicted && !region->told_evicted) || region->fault.what)
 		return true;
 	for (i = 0; i < region->geo.channels; i++)
 		if (region->channel[i] && region->channel[i]->fault.what &&
