@@ -11,16 +11,16 @@ import plugs
 import vms
 import harness
 
-TALK = os.path.join(vms.boot.build_folder(), "tests/replug/replug_talk")
+TALK = os.path.join(vms.boot.build_folder(), "tests/replug")
 
 
 class Process:
     """The peer on the host."""
 
-    def __init__(self, scene, where, *args):
+    def __init__(self, scene, where, *args, app="replug_talk"):
         self.path = os.path.join(scene.folder, f"process.{time.monotonic_ns()}")
         with open(self.path, "wb") as output:
-            self.process = subprocess.Popen([TALK, "stays", where, *args], stdout=output,
+            self.process = subprocess.Popen([os.path.join(TALK, app), "stays", where, *args], stdout=output,
                                             stderr=output, stdin=subprocess.DEVNULL,
                                             preexec_fn=harness.die_with_parent)
 
@@ -65,10 +65,11 @@ def balance(a, b):
         raise vms.Failure(f"the totals differ: {[f and f.group(0) for f in figures]}")
 
 
-def cycles(scene, kind, device="doorbell", rounds=3, mover="", stayer=(), messages=100):
+def cycles(scene, kind, device="doorbell", rounds=3, mover="", stayer=(), messages=100,
+           app="replug_talk"):
     where, name = place(scene, device)
-    with Process(scene, name, *stayer) as process:
-        vm = plugs.Replug(scene, "replug_talk",
+    with Process(scene, name, *stayer, app=app) as process:
+        vm = plugs.Replug(scene, app,
                           f"moves --rounds {rounds} --messages {messages} {mover}", kind, **where)
         for n in range(1, rounds):
             vm.lines(f"attached {n} .*", 1)
@@ -111,6 +112,30 @@ def test_pc_plain(scene):
 
 def test_pc_no_events(scene):
     cycles(scene, "pc", mover="--no-events")
+
+
+def test_pc_delay(scene):
+    cycles(scene, "pc", mover="--delay 400")
+
+
+CHANNELS = "replug_channels"
+
+
+def test_channels_native(scene):
+    """Without a link: what was not released is the app's to find, and to send again."""
+    cycles(scene, "native", app=CHANNELS)
+
+
+def test_channels_pc_no_events(scene):
+    cycles(scene, "pc", mover="--no-events", app=CHANNELS)
+
+
+def test_channels_native_blocked(scene):
+    cycles(scene, "native", mover="--no-events", stayer=("--deaf",), rounds=2, app=CHANNELS)
+
+
+def test_channels_pc_blocked(scene):
+    cycles(scene, "pc", mover="--no-events", stayer=("--deaf",), rounds=2, app=CHANNELS)
 
 
 def test_native_blocked(scene):
