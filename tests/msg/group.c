@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <isthmus/msg_group.h>
+#include "msg/layout.h"
 #include "tests/msg/harness.h"
 
 #define MEGA    (1u << 20)
@@ -312,6 +313,66 @@ static void deaths(void)
 	}
 }
 
+/* ---- lies ---- */
+
+static void bears_with_lies(void *arg)
+{
+	struct stage *stage = arg;
+	struct msg_region *region = attach(stage);
+	struct msg_group *group;
+	static uint8_t data[5000];
+	uint64_t end;
+
+	OK(msg_group_join(region, stage->name, stage->size, &group, in_ms(20000)));
+	__atomic_fetch_add(&stage->board->joined, 1, __ATOMIC_SEQ_CST);
+	for (end = in_ms(1500); msg_now_ns() < end; ) {
+		uint64_t start = msg_now_ns();
+		int64_t result = test_random(&stage->seed) % 2 ? msg_barrier(group, in_ms(30)) :
+			msg_broadcast(group, (unsigned)(test_random(&stage->seed) % stage->size), data,
+				sizeof(data), in_ms(30));
+
+		CHECK(msg_now_ns() - start < 5 * S);
+		CHECK(result >= 0 || result == -ETIMEDOUT || result == -EPIPE || result == -EPROTO ||
+			result == -EMSGSIZE || result == -EINVAL || result == -ENOSPC || result == -EAGAIN);
+	}
+	msg_group_leave(group);
+	OK(msg_leave(region));
+}
+
+// Garbage in everybody's line: calls fail, and no worse.
+static void lies(void)
+{
+	unsigned round, i;
+
+	for (round = 0; round < 6; round++) {
+		struct stage stage = { .path = test_region(4 * MEGA), .board = board(), .size = 3,
+			.name = "liars", .seed = round };
+		uint8_t *base = test_map(stage.path, 4 * MEGA);
+		struct wire_header *header = (struct wire_header *)base;
+		uint64_t random = round, end;
+		pid_t pids[3];
+
+		for (i = 0; i < 3; i++, stage.seed += 100)
+			pids[i] = test_spawn(bears_with_lies, &stage);
+		while (__atomic_load_n(&stage.board->joined, __ATOMIC_SEQ_CST) < 3)
+			usleep(1000);
+		for (end = in_ms(1000); msg_now_ns() < end; usleep((useconds_t)(random % 64))) {
+			uint64_t slot = test_random(&random) % header->slots;
+			uint64_t *line = (uint64_t *)(base + header->slot_offset +
+				slot * header->slot_stride + 448);
+			uint64_t word = test_random(&random) % 8;
+
+			if (!line[1])
+				continue;
+			// Wild, or near to what is there.
+			__atomic_store_n(&line[word], random >> 40 & 1 ? random :
+				line[word] + ((random >> 20 & 0xff) << (random >> 60)), __ATOMIC_SEQ_CST);
+		}
+		for (i = 0; i < 3; i++)
+			test_join(pids[i]);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -321,6 +382,7 @@ int main(int argc, char **argv)
 		{ "several_groups", several_groups, 0 },
 		{ "alone", alone, 0 },
 		{ "deaths", deaths, 150 },
+		{ "lies", lies, 0 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

@@ -510,6 +510,81 @@ static void lies(void)
 	CHECK(heard > 100);
 }
 
+// Hears all there is, however long it takes.
+static void hears_all(void *arg)
+{
+	struct stage *stage = arg;
+	uint64_t i, data;
+
+	attach(stage, "honest");
+	subscribe(stage, false);
+	for (i = 1; i <= stage->seed; i++)
+		EQUAL(hear(stage, i).lost, 0);
+	EQUAL(msg_topic_recv(stage->sub, &data, 8, NULL, in_ms(20000)), -EPIPE);
+	OK(msg_leave(stage->region));
+}
+
+static struct wire_channel *block_of(void *base, uint32_t slot, uint32_t index)
+{
+	struct wire_header *header = base;
+
+	return (struct wire_channel *)((uint8_t *)base + header->slot_offset +
+		(uint64_t)slot * header->slot_stride + sizeof(struct wire_slot) + header->deeds * 8) + index;
+}
+
+// A subscriber that lies about how far it is holds nobody up but itself.
+static void lying_subscriber(void)
+{
+	struct stage stage = { .path = test_region(4 * MEGA), .seed = 5000 };
+	void *base = test_map(stage.path, 4 * MEGA);
+	uint64_t random = 3, i, faults = 0;
+	struct msg_topic_subscriber who;
+	struct msg_event event;
+	pid_t honest, liar;
+	unsigned k;
+
+	attach(&stage, "publisher");
+	open_topic(&stage);
+	honest = test_spawn(hears_all, &stage);
+	serve(&stage, 1);
+	for (i = 1; i <= stage.seed; i++) {
+		if (i % 500 == 1) {
+			struct wire_channel *block;
+
+			liar = test_spawn(deaf_subscriber, &stage);
+			serve(&stage, 2);
+			for (k = 0; ; k++) {
+				OK(msg_topic_subscriber(stage.topic, k, &who));
+				if (!strcmp(who.peer.name, "subscriber"))
+					break;
+			}
+			block = block_of(base, who.peer.slot, 0);
+			CHECK(block->kind == KIND_TOPIC);
+			while (STATUS_STATE(__atomic_load_n(&block->status, __ATOMIC_SEQ_CST)) !=
+				CHANNEL_OPEN)
+				usleep(100);
+			__atomic_store_n(&block->released, (uint32_t)(test_random(&random) | 1),
+				__ATOMIC_SEQ_CST);
+			// As soon as anybody's word counts.
+			for (k = 0; k < 2 * RING / 64; k++)
+				say(&stage, i++);
+			i--;
+			while (msg_next_event(stage.region, &event) > 0)
+				if (event.type == MSG_EVENT_FAULT) {
+					CHECK(!strcmp(event.peer.name, "subscriber"));
+					faults++;
+				}
+			test_kill(liar);
+		} else {
+			say(&stage, i);
+		}
+	}
+	EQUAL(faults, 10);
+	msg_topic_close(stage.topic);
+	test_join(honest);
+	OK(msg_leave(stage.region));
+}
+
 /* ---- kills at random ---- */
 
 static void restless_publisher(void *arg)
@@ -626,6 +701,7 @@ int main(int argc, char **argv)
 		{ "subscriber_dies", subscriber_dies, 0 },
 		{ "waits", waits, 0 },
 		{ "lies", lies, 0 },
+		{ "lying_subscriber", lying_subscriber, 0 },
 		{ "kills", kills, 100 },
 	};
 
