@@ -202,8 +202,10 @@ static int64_t sub_receive(struct msg_subscription *sub, void *data, size_t size
 	for (tries = 0; tries < TRIES; tries++) {
 		int result = sub_look(sub, &found);
 
+		if (result == -EAGAIN)
+			return tail_possible(sub) ? -EBUSY : channel->error;
 		if (result < 0)
-			return result == -EAGAIN ? -EBUSY : result;
+			return result;
 		if (!result)
 			return -EAGAIN;
 		if (found.len <= size)
