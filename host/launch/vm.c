@@ -343,7 +343,7 @@ static bool choose_bus(struct vm *vm, struct vm_device *d, struct text *error)
 	if (d->bus)
 		return true;
 	type = qmp_property(&vm->qmp, "/machine", "type");
-	if (!type || strncmp(type, "pc-q35", 6) != 0) {
+	if (!type || strncmp(type, "pc-i440fx", 9) == 0) {
 		free(type);
 		return true;
 	}
@@ -370,7 +370,7 @@ static bool choose_bus(struct vm *vm, struct vm_device *d, struct text *error)
 			  "pcie-root-port,id=more,slot=20,chassis=20,pref64-reserve=%s", vm->name, size, size);
 	else if (!d->bus && !error->n)
 		text_addf(error, "%s: has no empty port to plug into; on q35 each region of its run has one, unless "
-			  "--hotplug none, and one more is --qemu-arg -device --qemu-arg "
+			  "--hotplug none, on microvm with --hotplug native, and one more is --qemu-arg -device --qemu-arg "
 			  "pcie-root-port,id=more,slot=20,chassis=20", vm->name);
 	return d->bus != NULL;
 }
