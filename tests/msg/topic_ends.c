@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Topics at their edges: late comers, misuse, waiting, ends and deaths, and a region that lies.
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <isthmus/msg_group.h>
 #include <isthmus/msg_topic.h>
 #include "msg/layout.h"
 #include "tests/msg/harness.h"
@@ -367,6 +369,132 @@ static void subscriber_dies(void)
 	OK(msg_leave(stage.region));
 }
 
+/* ---- taken for dead, and a region that goes away ---- */
+
+// Publishes until it hears that it was taken for dead; then comes back under a new epoch.
+static void stopped_publisher(void *arg)
+{
+	struct stage *stage = arg;
+	uint64_t i;
+	int err = 0;
+
+	attach(stage, "publisher");
+	open_topic(stage);
+	for (i = 1; !err; i++) {
+		err = msg_publish(stage->topic, &i, sizeof(i), in_ms(5000));
+		msg_sleep_until(in_ms(1));
+	}
+	EQUAL(err, -ESTALE);
+	EQUAL(msg_publish(stage->topic, &i, sizeof(i), 0), -ESTALE);
+	msg_topic_close(stage->topic);
+	EQUAL(msg_leave(stage->region), -ESTALE);
+	attach(stage, "publisher");
+	open_topic(stage);
+	serve(stage, 1);
+	for (i = 1; i <= 10; i++)
+		say(stage, i);
+	OK(msg_leave(stage->region));
+}
+
+static void stopped_subscriber(void *arg)
+{
+	struct stage *stage = arg;
+	uint64_t data;
+	int64_t len;
+
+	attach(stage, "stopped");
+	subscribe(stage, false);
+	while ((len = msg_topic_recv(stage->sub, &data, sizeof(data), NULL, in_ms(20000))) > 0)
+		;
+	EQUAL(len, -ESTALE);
+	EQUAL(msg_topic_recv(stage->sub, &data, sizeof(data), NULL, in_ms(20000)), -ESTALE);
+	msg_unsubscribe(stage->sub);
+	EQUAL(msg_leave(stage->region), -ESTALE);
+}
+
+static void stopped(void)
+{
+	unsigned round, i;
+
+	for (round = 0; round < 3; round++) {
+		struct stage stage = { .path = test_region(4 * MEGA), .options = { .policy = round } };
+		pid_t publisher = test_spawn(stopped_publisher, &stage), subscriber;
+		uint64_t data;
+
+		attach(&stage, "subscriber");
+		subscribe(&stage, false);
+		subscriber = test_spawn(stopped_subscriber, &stage);
+		for (i = 0; i < 100; i++)
+			EQUAL(msg_topic_recv(stage.sub, &data, 8, NULL, in_ms(20000)), 8);
+		// It goes on without the one that stands still.
+		CHECK(!kill(subscriber, SIGSTOP));
+		for (data = msg_now_ns() + 4 * DEATH; msg_now_ns() < data; ) {
+			uint64_t got;
+
+			EQUAL(msg_topic_recv(stage.sub, &got, 8, NULL, in_ms(20000)), 8);
+		}
+		CHECK(!kill(subscriber, SIGCONT));
+		test_join(subscriber);
+		CHECK(!kill(publisher, SIGSTOP));
+		while (msg_topic_recv(stage.sub, &data, 8, NULL, in_ms(20000)) == 8)
+			;
+		EQUAL(msg_topic_recv(stage.sub, &data, 8, NULL, 0), -EPIPE);
+		CHECK(!kill(publisher, SIGCONT));
+		msg_unsubscribe(stage.sub);
+		subscribe(&stage, false);
+		while (msg_topic_recv(stage.sub, &data, 8, NULL, in_ms(20000)) == 8)
+			EQUAL(data % 11, data);
+		EQUAL(data, 10);
+		test_join(publisher);
+		OK(msg_leave(stage.region));
+	}
+}
+
+static void patient_publisher(void *arg)
+{
+	struct stage *stage = arg;
+
+	attach(stage, "publisher");
+	open_topic(stage);
+	serve(stage, 1);
+	for (;;)
+		msg_sleep_until(in_ms(1000));
+}
+
+// The backing file is cut short under a topic, a subscription and a group.
+static void region_gone(void)
+{
+	struct stage stage = { .path = test_region(4 * MEGA) };
+	pid_t pid = test_spawn(patient_publisher, &stage);
+	struct msg_topic *topic;
+	struct msg_group *group;
+	struct msg_topic_subscriber who;
+	struct msg_topic_stats stats;
+	struct msg_subscription_stats sub_stats;
+	struct msg_peer peer;
+	uint8_t data[100] = { 0 };
+
+	attach(&stage, "subscriber");
+	subscribe(&stage, false);
+	OK(msg_topic_open(stage.region, "mine", NULL, &topic));
+	OK(msg_group_join(stage.region, "alone", 1, &group, in_ms(1000)));
+	test_kill(pid);
+	CHECK(!truncate(stage.path, 0));
+	EQUAL(msg_publish(topic, data, sizeof(data), in_ms(1000)), -ENODEV);
+	EQUAL(msg_topic_recv(stage.sub, data, sizeof(data), NULL, in_ms(1000)), -ENODEV);
+	EQUAL(msg_barrier(group, in_ms(1000)), -ENODEV);
+	EQUAL(msg_broadcast(group, 0, data, sizeof(data), in_ms(1000)), -ENODEV);
+	EQUAL(msg_topic_subscriber(topic, 0, &who), -ENODEV);
+	EQUAL(msg_publish_commit(topic, 0), -ENODEV);
+	EQUAL(msg_group_member(group, 0, &peer), 1);
+	msg_topic_stats(topic, &stats);
+	msg_subscription_stats(stage.sub, &sub_stats);
+	msg_topic_close(topic);
+	msg_unsubscribe(stage.sub);
+	msg_group_leave(group);
+	EQUAL(msg_leave(stage.region), -ENODEV);
+}
+
 /* ---- waiting for several ---- */
 
 static void two_publishers(void *arg)
@@ -699,6 +827,8 @@ int main(int argc, char **argv)
 		{ "misuse", misuse, 0 },
 		{ "ends", ends, 0 },
 		{ "subscriber_dies", subscriber_dies, 0 },
+		{ "stopped", stopped, 0 },
+		{ "region_gone", region_gone, 0 },
 		{ "waits", waits, 0 },
 		{ "lies", lies, 0 },
 		{ "lying_subscriber", lying_subscriber, 0 },
