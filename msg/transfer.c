@@ -70,7 +70,8 @@ bool channel_update_released(struct msg_channel *channel)
 
 	// A connecting side doesn't know our ring yet, so its word means nothing.
 	// It says whose ring it knows before it becomes OPEN; it may be CLOSED by now.
-	if (STATUS_STATE(channel->their_status) == CHANNEL_CONNECT)
+	// (A look at one that we closed may end with its being freed.)
+	if (STATUS_STATE(channel->their_status) == CHANNEL_CONNECT && !channel->lingering)
 		channel_check(channel);
 	if (STATUS_STATE(channel->their_status) != CHANNEL_OPEN &&
 		region_load32(&channel->theirs->peer_generation) != channel->generation)

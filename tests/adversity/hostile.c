@@ -434,12 +434,64 @@ static void own_only(void)
 	CHECK(arena->writes >= writes && arena->faults);
 }
 
+static void connecting_peer(void *arg)
+{
+	struct msg_region *region = test_attach(path, "connects");
+	struct msg_channel *channel;
+
+	(void)arg;
+	msg_connect(region, "accepts", NULL, &channel, in_ms(20000));
+	pause();
+}
+
+// Accepted, sent a buffer, closed, while the other side still connects; it gives up, and the first to look
+// is who asks for the buffer. (It looked at the channel once more after that had been freed.)
+static void given_up(void)
+{
+	struct msg_options wishes = { .name = "accepts", .death_ns = 20 * S };
+	struct msg_wait_item item = { .type = MSG_WAIT_ACCEPT };
+	struct wire_channel *block;
+	struct msg_channel *channel;
+	struct msg_buffer *buffer;
+	struct msg_region *region;
+	struct geometry geo;
+	struct msg_peer peer;
+	uint8_t *base;
+	pid_t pid;
+
+	set_up();
+	base = test_map(path, REGION);
+	EQUAL(geometry_choose(&geo, REGION, &wishes), 0);
+	OK(msg_attach(path, &wishes, &region));
+	OK(msg_listen(region, "accepts", NULL, &item.listener));
+	pid = test_spawn(connecting_peer, NULL);
+	EQUAL(msg_wait(&item, 1, in_ms(20000)), 1);
+	CHECK(!kill(pid, SIGSTOP));
+	OK(msg_accept(item.listener, &channel, in_ms(20000)));
+	msg_channel_peer(channel, &peer);
+	OK(msg_buffer_alloc(region, 1000, &buffer));
+	OK(msg_buffer_send(channel, buffer, 1000, 0));
+	msg_close(channel);
+	block = (struct wire_channel *)(base + geo.slot_offset + peer.slot * geo.slot_stride +
+		sizeof(struct wire_slot) + geo.deeds * 8);
+	EQUAL(STATUS_STATE(block->status), CHANNEL_CONNECT);
+	block->status = STATUS(STATUS_GENERATION(block->status), CHANNEL_FREE);
+	msg_buffer_busy(buffer);
+	((struct wire_slot *)(base + geo.slot_offset + peer.slot * geo.slot_stride))->changes += 100;
+	msg_peers(region, NULL, 0);
+	EQUAL(msg_buffer_busy(buffer), 0);
+	msg_buffer_free(buffer);
+	test_kill(pid);
+	OK(msg_leave(region));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		{ "everywhere", everywhere, 200 },
 		{ "two_looks", two_looks, 200 },
 		{ "own_only", own_only, 200 },
+		{ "given_up", given_up, 0 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

@@ -295,24 +295,30 @@ static void run_role(const struct role *role)
 		(double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
 }
 
+#define ROLES_MAX 16
+
+static const struct role *all_roles[ROLES_MAX];
+
 #define CASE(n) \
 	static void role_##n(void) \
 	{ \
-		run_role(&roles[n]); \
+		run_role(all_roles[n]); \
 	}
-CASE(0) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
+CASE(0) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11)
+CASE(12) CASE(13) CASE(14) CASE(15)
 
 int main(int argc, char **argv)
 {
-	struct test_case cases[] = {
-		{ roles[0].name, role_0, 300 },
-		{ roles[1].name, role_1, 300 },
-		{ roles[2].name, role_2, 300 },
-		{ roles[3].name, role_3, 300 },
-		{ roles[4].name, role_4, 300 },
-		{ roles[5].name, role_5, 300 },
-		{ roles[6].name, role_6, 300 },
-	};
+	static void (*const runs[ROLES_MAX])(void) = { role_0, role_1, role_2, role_3, role_4, role_5,
+		role_6, role_7, role_8, role_9, role_10, role_11, role_12, role_13, role_14, role_15 };
+	struct test_case cases[ROLES_MAX];
+	unsigned n = 0, i;
 
-	return test_main(argc, argv, cases, role_count);
+	for (i = 0; i < role_count; i++)
+		all_roles[n++] = &roles[i];
+	for (i = 0; i < pattern_role_count; i++)
+		all_roles[n++] = &pattern_roles[i];
+	for (i = 0; i < n; i++)
+		cases[i] = (struct test_case){ all_roles[i]->name, runs[i], 600 };
+	return test_main(argc, argv, cases, n);
 }

@@ -40,8 +40,9 @@ struct role {
 	void (*survivor)(struct stage *stage);
 };
 
-extern const struct role roles[];
-extern const unsigned role_count;
+/* roles.c: bare channels. roles_patterns.c: calls, topics, queues, groups. */
+extern const struct role roles[], pattern_roles[];
+extern const unsigned role_count, pattern_role_count;
 
 /* Called by points.inc: one more point; the last one does not return. */
 void point_step(void);
