@@ -266,6 +266,9 @@ static int topic_make_room(struct msg_topic *topic, uint32_t len, uint64_t deadl
 	int err;
 
 	topic->blocked = false;
+	// The look around before this may have found the region gone.
+	if (region->error)
+		return region->error;
 	if (topic->policy != MSG_TOPIC_BACK_PRESSURE) {
 		// Pairs with the loads in sub_whole: the payload comes after tail.
 		if (topic_drop(topic, least))
