@@ -4,7 +4,8 @@
  * publisher waits for the slow ones; they lose the oldest messages; they get the latest only. Each
  * subscriber accounts for every message: received and lost are together what was published.
  *
- * Publisher and subscribers gather as a group, and begin each part together at a barrier.
+ * Publisher and subscribers gather as a group. Rank 0 tells the others how many messages there will be, and
+ * each part begins together at a barrier.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,7 +23,7 @@ static const char usage[] =
 	"usage: topics publish|subscribe [--members N] [--count N] [--slow MS] [--ring BYTES]\n"
 	"              [--timeout SECONDS]\n"
 	"  --members N        publisher and subscribers (default 4)\n"
-	"  --count N          messages of each part (default 1000)\n"
+	"  --count N          messages of each part (default 1000); that of rank 0 counts\n"
 	"  --slow MS          a subscriber that rests so long after every 16 messages\n"
 	"  --ring BYTES       of the topic (default 4096)\n"
 	"  --timeout SECONDS  longest wait for the others (default 60)\n";
@@ -188,6 +189,10 @@ int main(int argc, char **argv)
 		return failed("the others didn't come", err);
 	printf("topics: %s, rank %u of %u\n", s.publish ? "publisher" : "subscriber",
 	       msg_group_rank(group), msg_group_size(group));
+	if (msg_broadcast(group, 0, &s.count, sizeof(s.count), deadline(&s)) != sizeof(s.count)) {
+		fprintf(stderr, "topics: FAIL: rank 0 didn't say how many messages\n");
+		status = 1;
+	}
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !status; i++)
 		status = (s.publish ? publish_part : subscribe_part)(&s, region, group, &parts[i]);
 	msg_group_leave(group);
