@@ -164,7 +164,7 @@ const char *msg_strerror(int64_t result)
 	case ENOMEM: return "no private memory left";
 	case EMSGSIZE: return "message too large";
 	case EPROTO: return "live peers of another format version are there";
-	case ENOBUFS: return "too many messages viewed at once";
+	case ENOBUFS: return "too many at once: take or give back some first";
 	case ENOENT: return "no such entry";
 	case EBUSY: return "still in use";
 	}

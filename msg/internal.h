@@ -36,6 +36,7 @@ struct msg_context {
 	bool slept;              /* in the last wait_for */
 	bool live_only;          /* the wait under way is for a channel: see presence_scan_live */
 	struct storm storm;
+	uint64_t work;           /* what patterns did by themselves, in whatever wait */
 };
 
 /* What this peer knows of one slot. */

@@ -68,10 +68,12 @@ int letter_send(struct msg_channel *channel, const struct letter *letter)
 	} else {
 		region_copy_in(channel->region->context->ops->copy_in, to + letter->words,
 			letter->data, letter->len);
-		return msg_commit(channel);
+		err = msg_commit(channel);
 	}
 	if (err)
 		msg_discard(channel);
+	else
+		channel->region->context->work++;
 	return err;
 }
 
@@ -106,6 +108,7 @@ int letter_peek(struct msg_channel *channel, unsigned words, struct letter_view 
 	if (n < 1)
 		return n == -EAGAIN ? 0 : n;
 	view->views = 1;
+	channel->region->context->work++;
 	view->where = span.data;
 	if (span.len < 8 * words) {
 		channel_fault(channel, "message without the head of its kind", span.data, span.len);

@@ -91,6 +91,7 @@ static void session_begin(struct msg_producer *producer)
 
 	producer->session = producer->link.connects;
 	producer->reported = false;
+	producer->stalled = 0;
 	producer->in_flight = 0;
 	for (put = producer->sent.first; put; put = put->next) {
 		put->state = PUT_LOCAL;
@@ -196,6 +197,9 @@ static void advance(struct msg_producer *producer)
 		return;
 	if (producer->session != producer->link.connects)
 		session_begin(producer);
+	// Whether or not it is tried again now: a time that has passed must not be waited for.
+	if (producer->stalled && context_now(producer->pattern.region->context) >= producer->stalled)
+		producer->stalled = 0;
 	receive(producer);
 	if (producer->link.state == LINK_UP)
 		send_all(producer);
@@ -215,7 +219,8 @@ static uint64_t due(struct pattern *pattern)
 	struct msg_producer *producer = (struct msg_producer *)pattern;
 	uint64_t when = link_due(&producer->link);
 
-	return producer->stalled && producer->stalled < when ? producer->stalled : when;
+	return producer->link.state == LINK_UP && producer->stalled && producer->stalled < when ?
+		producer->stalled : when;
 }
 
 static bool channels_only(struct pattern *pattern)

@@ -69,6 +69,7 @@ static void session_begin(struct msg_worker *worker)
 
 	worker->session = worker->link.connects;
 	worker->reported = false;
+	worker->stalled = 0;
 	for (i = 0; i < worker->count; i++) {
 		struct job *job = &worker->jobs[i];
 
@@ -186,6 +187,8 @@ static void advance(struct msg_worker *worker)
 		return;
 	if (worker->session != worker->link.connects)
 		session_begin(worker);
+	if (worker->stalled && context_now(worker->pattern.region->context) >= worker->stalled)
+		worker->stalled = 0;
 	while (link_peek(&worker->link, &view)) {
 		if (!take_letter(worker, &view)) {
 			link_fault(&worker->link, "not an item or receipt for this worker", &view, 0);
@@ -212,7 +215,8 @@ static uint64_t due(struct pattern *pattern)
 	struct msg_worker *worker = (struct msg_worker *)pattern;
 	uint64_t when = link_due(&worker->link);
 
-	return worker->stalled && worker->stalled < when ? worker->stalled : when;
+	return worker->link.state == LINK_UP && worker->stalled && worker->stalled < when ?
+		worker->stalled : when;
 }
 
 static bool channels_only(struct pattern *pattern)

@@ -118,6 +118,7 @@ static bool sleep_once(struct msg_context *context, wait_condition *ready, void 
 	bool done, rescue = false;
 	volatile uint32_t *word;
 	uint32_t value = 0;
+	uint64_t work;
 
 	ops->prepare(ops->arg);
 	word = sleep_word(context, &value);
@@ -128,6 +129,7 @@ static bool sleep_once(struct msg_context *context, wait_condition *ready, void 
 		mark_awake(context);
 		return true;
 	}
+	work = context->work;
 	result = ops->sleep_until(ops->arg, until, word, value);
 	context->slept = true;
 	done = ready(arg);
@@ -142,11 +144,12 @@ static bool sleep_once(struct msg_context *context, wait_condition *ready, void 
 	count_sleep(context, rescue);
 	context_scan(context, context->live_only);
 	done = done || ready(arg);
-	if (result == MSG_SLEEP_NOTIFIED && !done)
+	if (result == MSG_SLEEP_NOTIFIED && !done && context->work == work)
 		storm_vain(context);
 	return done;
 }
 
+// -EINTR: a pattern did something, but not what we wait for; more may follow soon.
 static int sleep_phase(struct msg_context *context, wait_condition *ready, void *arg,
 	uint64_t deadline)
 {
@@ -154,6 +157,7 @@ static int sleep_phase(struct msg_context *context, wait_condition *ready, void 
 	uint64_t backing = ops->backing_ns ? ops->backing_ns : 20 * NS_PER_MS;
 	uint64_t poll = ops->poll_ns ? ops->poll_ns : NS_PER_MS;
 	uint64_t often = LONGEST_POLL * backing, longest = LONGEST_BACKING * backing;
+	uint64_t work = context->work;
 
 	for (;;) {
 		uint64_t now = context_now(context), step, until;
@@ -174,6 +178,8 @@ static int sleep_phase(struct msg_context *context, wait_condition *ready, void 
 		until = now + step < deadline ? now + step : deadline;
 		if (sleep_once(context, ready, arg, until, heard && until != deadline))
 			return 0;
+		if (context->work != work)
+			return -EINTR;
 	}
 }
 
@@ -212,15 +218,47 @@ static void spin_failed(struct msg_context *context)
 	context->spin_ns /= 2;
 }
 
+// True: ready.
+static bool spin_phase(struct msg_context *context, wait_condition *ready, void *arg,
+	uint64_t start, uint64_t deadline)
+{
+	uint64_t now = start, budget = spin_budget(context), work = context->work;
+	unsigned n;
+
+	for (n = 1; now - start < budget && now < deadline; n++) {
+		if (ready(arg)) {
+			spin_succeeded(context, now - start);
+			return true;
+		}
+		if (context->ops->pauses)
+			region_pace(true);
+		else if (n % POLLS_PER_RELAX == 0)
+			context_relax(context);
+		if (n % POLLS_PER_CLOCK)
+			continue;
+		now = context_now(context);
+		if (context->work != work) {
+			work = context->work;
+			spin_succeeded(context, now - start);
+			start = now;
+		}
+		if (now - context->last_scan_ns >= SCAN_NS)
+			context_scan(context, context->live_only);
+	}
+	if (budget)
+		spin_failed(context);
+	return false;
+}
+
 int wait_for(struct msg_context *context, wait_condition *ready, void *arg, uint64_t deadline)
 {
-	uint64_t start, now, budget;
-	unsigned n;
+	uint64_t now;
+	int err;
 
 	context->slept = false;
 	if (ready(arg))
 		return 0;
-	start = now = context_now(context);
+	now = context_now(context);
 	// Not at every call: it costs a cache line for each slot.
 	if (now >= deadline || now - context->last_scan_ns >= SCAN_NS) {
 		context_scan(context, context->live_only);
@@ -229,25 +267,14 @@ int wait_for(struct msg_context *context, wait_condition *ready, void *arg, uint
 		if (now >= deadline)
 			return -EAGAIN;
 	}
-	budget = spin_budget(context);
-	for (n = 1; now - start < budget && now < deadline; n++) {
-		if (ready(arg)) {
-			spin_succeeded(context, now - start);
+	for (;;) {
+		if (spin_phase(context, ready, arg, now, deadline))
 			return 0;
-		}
-		if (context->ops->pauses)
-			region_pace(true);
-		else if (n % POLLS_PER_RELAX == 0)
-			context_relax(context);
-		if (n % POLLS_PER_CLOCK == 0) {
-			now = context_now(context);
-			if (now - context->last_scan_ns >= SCAN_NS)
-				context_scan(context, context->live_only);
-		}
+		err = sleep_phase(context, ready, arg, deadline);
+		if (err != -EINTR)
+			return err;
+		now = context_now(context);
 	}
-	if (budget)
-		spin_failed(context);
-	return sleep_phase(context, ready, arg, deadline);
 }
 
 int wait_for_channel(struct msg_context *context, wait_condition *ready, void *arg,

@@ -86,6 +86,8 @@ static void sizes(void)
 	test_join(pid);
 	EQUAL(msg_call(caller, data, 1, reply, 1, in_ms(20000)), -EPIPE);
 	msg_caller_close(caller);
+	free(data);
+	free(reply);
 	OK(msg_leave(region));
 }
 
