@@ -66,6 +66,7 @@ void channel_publish(struct msg_channel *channel, uint64_t messages, uint64_t by
 
 bool channel_update_released(struct msg_channel *channel)
 {
+	uint64_t status;
 	uint32_t seen;
 
 	// A connecting side doesn't know our ring yet, so its word means nothing.
@@ -80,6 +81,14 @@ bool channel_update_released(struct msg_channel *channel)
 	seen = region_load_acquire32(&channel->theirs->released);
 	if (ring_update_released(&channel->tx, seen))
 		return true;
+	// Who has let go, after we closed, may use its block for another channel by now.
+	status = region_load_acquire64(&channel->theirs->status);
+	if (STATUS_GENERATION(status) != channel->their_generation ||
+		STATUS_STATE(status) == CHANNEL_FREE) {
+		if (!channel->lingering)
+			channel_check(channel);
+		return true;
+	}
 	channel_fault(channel, "impossible released position", &channel->theirs->released, seen);
 	return false;
 }
