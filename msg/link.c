@@ -46,7 +46,7 @@ struct msg_link {
 	struct link_seat *seat; /* NULL: not attached */
 	enum phase phase;
 	int error;              /* while BROKEN */
-	bool listens, inside, finished, peer_finished;
+	bool listens, listened, inside, finished, peer_finished;
 	char name[WIRE_NAME + 1];
 	uint64_t conversation, session, last_session;
 	uint64_t tried[TRIED_MAX]; /* sessions begun since the last one that was completed */
@@ -114,7 +114,7 @@ static bool seek(struct link_seat *seat)
 	int err;
 
 	if (link->listens) {
-		err = msg_accept(seat->listener, &channel, 0);
+		err = seat->listener ? msg_accept(seat->listener, &channel, 0) : -EAGAIN;
 	} else {
 		if (!seat->asking && context_now(region->context) < seat->retry_ns)
 			return false;
@@ -421,6 +421,8 @@ static uint64_t due(struct pattern *pattern)
 
 	if (seat->link->phase == SEEKING && !seat->link->listens)
 		return seat->asking ? seat->connecting.ring_again : seat->retry_ns;
+	if (seat->link->listens && !seat->listener)
+		return seat->retry_ns;
 	return seat->link->phase == GREETING ? seat->greet_until : MSG_FOREVER;
 }
 
@@ -464,6 +466,27 @@ static void set_want(struct msg_link *link, bool want)
 		region_store32(&seat->channel->mine->want, want);
 }
 
+/*
+ * The name that was ours may still be our former self's, if that could not leave in order: until it is seen to be dead.
+ * Listening pauses for a moment, so it is no part of step().
+ */
+static int listen_here(struct msg_link *link)
+{
+	struct link_seat *seat = link->seat;
+	struct msg_region *region = link_region(link);
+	bool inside = link->inside;
+	int err;
+
+	if (!link->listens || seat->listener || inside || context_now(region->context) < seat->retry_ns)
+		return 0;
+	link->inside = true; // tend() comes by meanwhile
+	err = endpoint_listen(region, link->name, NULL, KIND_LINK, &seat->listener);
+	link->inside = false;
+	link->listened |= !err;
+	seat->retry_ns = context_now(region->context) + RETRY_NS;
+	return err == -EADDRINUSE && link->listened ? 0 : err;
+}
+
 static int link_wait(struct msg_link *link, bool (*granted)(const struct msg_link *link),
 	bool for_space, uint64_t deadline)
 {
@@ -478,6 +501,9 @@ static int link_wait(struct msg_link *link, bool (*granted)(const struct msg_lin
 
 		if (link_error(link))
 			return link_error(link);
+		err = listen_here(link);
+		if (err)
+			return err;
 		if (wish_granted(&w))
 			return link_error(link);
 		context = link_region(link)->context;
@@ -530,18 +556,13 @@ int msg_link_attach(struct msg_link *link, struct msg_region *region)
 	if (!seat)
 		return -ENOMEM;
 	seat->link = link;
-	if (link->listens) {
-		// tend() must not meet a seat without its listener.
-		link->inside = true;
-		err = endpoint_listen(region, link->name, NULL, KIND_LINK, &seat->listener);
-		link->inside = false;
-		if (err) {
-			pattern_destroy(&seat->pattern);
-			return err;
-		}
-	}
 	link->seat = seat;
-	return 0;
+	err = listen_here(link);
+	if (err) {
+		link->seat = NULL;
+		pattern_destroy(&seat->pattern);
+	}
+	return err;
 }
 
 static bool has_message(const struct msg_link *link)
@@ -602,6 +623,9 @@ int msg_link_send(struct msg_link *link, const void *data, size_t len, uint64_t 
 		return -EMSGSIZE;
 	if (link->finished)
 		return -EPIPE;
+	err = listen_here(link);
+	if (err)
+		return err;
 	while (!link_store_fits(&link->store, (uint32_t)len)) {
 		err = link_wait(link, has_room, true, deadline);
 		if (err)
@@ -670,7 +694,7 @@ int msg_link_undelivered(struct msg_link *link, unsigned i, struct msg_span *mes
 int msg_link_restart(struct msg_link *link)
 {
 	struct link_seat *seat = link->seat;
-	struct msg_link fresh = { .listens = link->listens, .seat = seat };
+	struct msg_link fresh = { .listens = link->listens, .listened = link->listened, .seat = seat };
 	unsigned i;
 
 	if (seat && !link_region(link)->error)

@@ -26,6 +26,9 @@
  *   -ECONNRESET       see above, until msg_link_restart
  *   -EPROTOTYPE       who listens under that name is no link
  *
+ * What came through a channel that has ended is received before the next channel is taken up: an app that never
+ * receives keeps its link from going on.
+ *
  * A link belongs to the thread of its region. Source: docs/migration.md; the records are described in
  * docs/wire-format.md, "Links".
  */
@@ -51,7 +54,8 @@ int msg_link_open(void *memory, size_t size, const char *name, bool listens, str
 
 /* Lets the link use a region, until msg_leave or msg_link_close. Never blocks: the two ends find each other
  * in later calls on the link, and whenever msg waits for anything.
- * -EBUSY: it is attached; errors of msg_listen. */
+ * -EBUSY: it is attached; errors of msg_listen. Where the name was this link's once, -EADDRINUSE isn't one of them: its
+ * former self may not have left in order, and later calls listen when that is seen to be dead. */
 int msg_link_attach(struct msg_link *link, struct msg_region *region);
 
 /* Accepts a message: the link keeps a copy of it. Blocks while there is no room for it; while the other end

@@ -348,6 +348,35 @@ static void put_back_without_a_word(void **state)
 	put_back(1, 0);
 }
 
+/* The name of a listening end is still held by somebody: its former self, if that died. It waits. */
+static void name_held(void **state)
+{
+	static char memory[MEMORY] __attribute__((aligned(8)));
+	struct msg_listener *holder;
+	struct msg_region *third;
+	struct msg_link *other;
+
+	(void)state;
+	assert_int_equal(0, msg_attach(files[0], NULL, &third));
+	assert_int_equal(0, msg_link_open(memory, sizeof(memory), "test", true, &other));
+	assert_int_equal(0, msg_link_attach(other, third));
+	/* At first that is an error. */
+	assert_int_equal(0, msg_attach(files[0], NULL, &ends[0].region));
+	assert_int_equal(-EADDRINUSE, msg_link_attach(ends[0].link, ends[0].region));
+	msg_link_close(other);
+	assert_int_equal(0, msg_link_attach(ends[0].link, ends[0].region));
+	join(1, 0);
+	meet();
+	BOTH assert_int_equal(0, send_next(b));
+	leave(0);
+	assert_int_equal(0, msg_listen(third, "test", NULL, &holder));
+	join(0, 0);
+	assert_int_equal(0, send_next(0));
+	assert_int_equal(-ETIMEDOUT, msg_link_flush(ends[0].link, msg_now_ns() + 50 * MS));
+	msg_leave(third);
+	drain();
+}
+
 /* Whoever is no link doesn't harm the conversation. */
 static void strangers(void **state)
 {
@@ -412,6 +441,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(listener_put_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(connector_put_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(put_back_without_a_word, setup, teardown),
+		cmocka_unit_test_setup_teardown(name_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(strangers, setup, teardown),
 	};
 
