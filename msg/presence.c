@@ -329,6 +329,8 @@ static void view_update(struct msg_region *region, uint32_t index, uint64_t clai
 
 	if (view->life && claim != view->life)
 		view_end(region, index, claim);
+	if (region->error)
+		return;
 	if (CLAIM_STATE(claim) != CLAIM_HELD || view_take(region, index, claim))
 		view->claim = claim;
 	else
