@@ -470,8 +470,12 @@ static void sluggish_peer(void *arg)
 	static bool seen[ITEMS];
 	uint64_t i;
 
+	// All of it fits into the ring to the dispatcher, and not into the one back.
+	stage->options.channel.ring = 65536;
 	OK(msg_producer_open(region, "queue", &stage->options, &producer));
-	for (i = 0; i < 250; i++)
+	put(producer, 1000, 100, in_ms(20000));
+	EQUAL(msg_producer_flush(producer, in_ms(500)), -ETIMEDOUT);
+	for (i = 1; i < 250; i++)
 		put(producer, 1000 + i, 100, in_ms(20000));
 	stage->log->takeovers = 100;
 	while (!stage->log->wake)
@@ -489,11 +493,11 @@ static void sluggish(void)
 
 	stage.options.channel.ring = 1024;
 	pids[0] = test_spawn(dispatcher_peer, &stage);
-	for (i = 1; i < 3; i++)
-		pids[i] = test_spawn(worker_peer, &stage);
 	pids[3] = test_spawn(sluggish_peer, &stage);
 	while (stage.log->takeovers < 100)
 		msg_sleep_until(in_ms(5));
+	for (i = 1; i < 3; i++)
+		pids[i] = test_spawn(worker_peer, &stage);
 	produce(&stage, region, 0, 500);
 	check_log(&stage, 500);
 	// Now it takes them, each once.
