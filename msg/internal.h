@@ -33,6 +33,7 @@ struct msg_context {
 	unsigned spin_skips;     /* sleeps since polling was last tried */
 	uint64_t spin_option;    /* struct msg_options */
 	uint64_t last_scan_ns;
+	unsigned waits;          /* calls of msg_wait */
 	bool slept;              /* in the last wait_for */
 	bool live_only;          /* the wait under way is for a channel: see presence_scan_live */
 	struct storm storm;

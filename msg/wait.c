@@ -18,6 +18,8 @@
 #define POLLS_PER_RELAX 16
 #define POLLS_PER_CLOCK 64
 #define SCAN_NS         (20 * NS_PER_US)
+#define LOOK_NS         NS_PER_MS
+#define WAITS_PER_CLOCK 16
 #define SPIN_MAX_NS     (200 * NS_PER_US)
 #define SPIN_PROBE_NS   (100 * NS_PER_US)
 #define PROBE_EVERY     64
@@ -398,11 +400,20 @@ static uint64_t set_due(const struct wait_set *set, uint64_t until)
 	return until;
 }
 
+// What is always ready, as an ended channel is, must not keep us from ever looking around.
+static void look_around(struct msg_context *context, bool live_only)
+{
+	if (++context->waits % WAITS_PER_CLOCK == 0 &&
+		context_now(context) - context->last_scan_ns >= LOOK_NS)
+		context_scan(context, live_only);
+}
+
 static int set_wait(struct wait_set *set, uint64_t until)
 {
 	uint64_t due;
 	int err;
 
+	look_around(set->context, set->channels_only);
 	set_want(set, true);
 	do {
 		due = set_due(set, until);

@@ -523,7 +523,9 @@ static void two_publishers(void *arg)
 		if (i % 64 == 0)
 			msg_sleep_until(in_ms(1));
 	}
+	// The end of one must not hide the end of the other from who waits for both.
 	msg_topic_close(topics[0]);
+	msg_sleep_until(in_ms(50));
 	msg_topic_close(topics[1]);
 	OK(msg_leave(stage->region));
 }
@@ -764,7 +766,8 @@ static void restless_subscriber(void *arg)
 		for (rounds = test_random(&random) % 1000; !len && rounds; rounds--) {
 			len = msg_topic_recv(stage->sub, message, sizeof(message), &mark, in_ms(20000));
 			if (len < 0) {
-				CHECK(len == -EPIPE || len == -ESTALE);
+				if (len != -EPIPE && len != -ESTALE)
+					OK(len);
 				break;
 			}
 			// Whole, in order, counted.
@@ -813,10 +816,16 @@ static void kills(void)
 	}
 	for (i = 0; i < RESTLESS; i++)
 		test_kill(pids[i]);
-	for (end = in_ms(5000); msg_peers(stage.region, NULL, 0) != 1; msg_sleep_until(in_ms(20)))
+	// Whoever died while it joined shows only by its land.
+	for (end = in_ms(5000); ; msg_sleep_until(in_ms(20))) {
+		k = (unsigned)OK(msg_peers(stage.region, NULL, 0));
+		msg_region_describe(stage.region, &after);
+		if (k == 1 && after.land_free == before.land_free)
+			break;
+		if (msg_now_ns() > end)
+			EQUAL(after.land_free, before.land_free);
 		CHECK(msg_now_ns() < end);
-	msg_region_describe(stage.region, &after);
-	EQUAL(after.land_free, before.land_free);
+	}
 	OK(msg_leave(stage.region));
 }
 
