@@ -34,7 +34,8 @@ def clang_jobs(build, root):
         words = [w for w in shlex.split(entry["command"])[1:]]
         out = words.index("-o")
         del words[out:out + 2]
-        words = [w for w in words if w != "-c" and not w.startswith("-fsanitize")]
+        # Choices of gcc's code generator that clang has no name for.
+        words = [w for w in words if w != "-c" and not w.startswith(("-fsanitize", "-mtune-ctrl"))]
         # gcc's own headers need gcc; clang brings its twins.
         clean = []
         skip = False
