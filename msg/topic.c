@@ -127,9 +127,7 @@ static void topic_tend(struct pattern *pattern)
 		return;
 	for (i = topic->count; i-- > 0;) {
 		channel = topic->subscribers[i];
-		// What it did wrong stays until the app has heard of it.
-		if (!channel->send_error ||
-			(channel->fault.what && !channel->fault_told && region->watched))
+		if (!channel->send_error)
 			continue;
 		remove_subscriber(topic, channel);
 		msg_close(channel);
