@@ -113,5 +113,20 @@ def test_publisher_killed(scene):
                   refuse=("panic",))
 
 
+def test_subscriber_killed(scene):
+    """The VM of a slow subscriber is killed while the publisher waits for it: barriers and topics go on without."""
+    party = Party(scene, "doorbell", 2000)
+    party.members = 3
+    for role in ("publish", "subscribe", "subscribe --slow 50"):
+        party.add("guest", role)
+    publisher, other, slow = (peer for _, peer in party.peers)
+    publisher.wait_output("^topics: back-pressure: publishing to 2$")
+    slow.kill()
+    publisher.end(expect=("^topics: back-pressure: published 2000 to 1 in ", "^topics: drop-oldest: publishing to 1$",
+                          "^topics: latest: published 2000 to 1 in "))
+    other.end(expect=("^topics: back-pressure: received 2000, lost 0 of 2000",))
+    party.account("subscribe", other.output())
+
+
 if __name__ == "__main__":
     sys.exit(vms.main(globals()))
