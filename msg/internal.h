@@ -337,7 +337,7 @@ REGION_INLINE unsigned wait_polls(const struct msg_context *context)
 	bool pays = context->spin_option ? context->spin_option != MSG_SPIN_NEVER :
 					   context->spin_ns >= SPIN_MIN_NS;
 
-	return !pays ? 16 : context->ops->pauses ? 250 : 1000;
+	return pays ? 500 : 16;
 }
 
 /* Looks around in all regions, and settles what our receivers owe their senders. */

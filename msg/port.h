@@ -94,8 +94,6 @@ struct msg_wait_ops {
 	void (*relax)(void *arg);              /* in polling loops: `pause` in a guest (a barrier
 						* even where TCG drops fences), little or nothing in
 						* a process */
-	bool pauses;                           /* a `pause` takes tens of ns here: one after each
-						* poll; false where it is emulated for hundreds */
 	void (*prepare)(void *arg);
 	/* word: NULL, or a futex word of the only region that sleeps this way, with the value that
 	 * it had before msg marked itself asleep: return at once if it differs (shared_words). */

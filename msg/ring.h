@@ -121,6 +121,7 @@ struct ring_rx {
 	uint32_t mask;
 	uint32_t head;     /* next record to look at */
 	uint32_t released; /* what we gave back */
+	bool two_lines;    /* the last message, taken alone, lay in more than one */
 };
 
 REGION_INLINE void ring_tx_init(struct ring_tx *tx, void *data, uint32_t size, uint32_t start)
@@ -139,6 +140,7 @@ REGION_INLINE void ring_rx_init(struct ring_rx *rx, const void *data, uint32_t s
 	rx->data = data;
 	rx->mask = size - 1;
 	rx->head = rx->released = start;
+	rx->two_lines = false;
 }
 
 /*
@@ -231,8 +233,8 @@ REGION_INLINE uint32_t ring_alone_after(uint32_t position, uint32_t len)
 /*
  * A single message in a publication of its own, with nothing reserved before it: the same as
  * ring_fits, ring_reserve and ring_publish, in fewer steps. ring_alone_end: where it would end.
- * Then, if ring_alone_fits, ring_alone_publish does it. While that travels, ring_alone_ahead looks at the word where the next message ends if
- * it takes one line, so that it won't have to be looked at then.
+ * Then, if ring_alone_fits, ring_alone_publish does it. While that travels, ring_alone_ahead
+ * prepares for another one of as many lines.
  */
 
 /* The upper half of its header: position / 16 mod 2^24, LAST, message. */
@@ -268,14 +270,23 @@ REGION_INLINE void ring_alone_publish(struct ring_tx *tx,
 	region_store_release64(header, (uint64_t)ring_alone_mark(position) << 32 | len);
 }
 
-REGION_INLINE void ring_alone_ahead(struct ring_tx *tx)
+/*
+ * span: what the last one took, a multiple of a line. Clears the word where the next one would end,
+ * so that it won't have to be looked at, and so gets the lines that it will take from the
+ * receiver's cache, all but the first, which the receiver may be polling.
+ */
+REGION_INLINE void ring_alone_ahead(struct ring_tx *tx, uint32_t span)
 {
-	uint32_t end = tx->published + RING_LINE;
+	uint32_t end = tx->published + span;
+	uint8_t *next = tx->data + (tx->published & tx->mask);
 
-	if (end - tx->released <= tx->mask + 1) {
-		ring_clean(tx, end);
-		tx->clean = end;
-	}
+	/* A whole ring behind `released` lies the header of the record that the receiver holds. */
+	if (end - tx->released > tx->mask)
+		return;
+	region_store64((uint64_t *)(tx->data + (end & tx->mask)), 0);
+	if (span == 2 * RING_LINE)
+		region_store64((uint64_t *)(next + RING_LINE), 0);
+	tx->clean = end;
 }
 
 /* The word where the next record's header will be. */

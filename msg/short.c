@@ -24,7 +24,7 @@ static int APART look_after(struct msg_channel *channel)
 int msg_send(struct msg_channel *channel, const void *data, size_t len, uint64_t deadline)
 {
 	struct ring_tx *tx = &channel->tx;
-	uint32_t end = ring_alone_end(tx, (uint32_t)len);
+	uint32_t end = ring_alone_end(tx, (uint32_t)len), span = end - tx->published;
 
 	if (RARE(len >= REGION_COPY_SMALL) || RARE(channel->send_error) ||
 		RARE(!ring_alone_fits(tx, end)) || RARE(!channel_slot_ours(channel)))
@@ -33,7 +33,7 @@ int msg_send(struct msg_channel *channel, const void *data, size_t len, uint64_t
 	channel_published(channel, 1, len);
 	if (RARE(!channel_needs_nothing(channel)))
 		return look_after(channel);
-	ring_alone_ahead(tx);
+	ring_alone_ahead(tx, span);
 	return 0;
 }
 
@@ -54,17 +54,11 @@ static int64_t APART recv_settle(struct msg_channel *channel, int64_t len)
 	return len;
 }
 
-// A word that isn't an old one stands at the head, and nothing else is held of the ring.
-REGION_INLINE int64_t recv_there(struct msg_channel *channel, void *data, size_t size,
-	uint64_t deadline, const uint64_t *at, uint32_t head, uint64_t header)
+// The payload was read.
+REGION_INLINE int64_t recv_taken(struct msg_channel *channel, uint32_t head, size_t len)
 {
 	struct wire_channel *mine = channel->mine;
-	size_t len = ring_header_length(header);
 
-	if (RARE((uint32_t)(header >> 32) != ring_alone_mark(head)) || RARE(len > size) ||
-		RARE(len >= REGION_COPY_SMALL))
-		return channel_recv_any(channel, data, size, deadline);
-	region_copy_out(channel->region->context->ops->copy_out, data, at + 1, len);
 	if (RARE(!channel_slot_ours(channel)))
 		return recv_lost(channel);
 	head = ring_alone_after(head, (uint32_t)len);
@@ -77,22 +71,54 @@ REGION_INLINE int64_t recv_there(struct msg_channel *channel, void *data, size_t
 	return (int64_t)len;
 }
 
-// Looks for a record for as long as a look at the clock isn't worth it.
+// Alone, but larger: the same with the port's copy.
+static int64_t APART recv_large(struct msg_channel *channel, void *data, size_t size,
+	uint64_t deadline, uint64_t header)
+{
+	uint32_t head = channel->rx.head;
+	size_t len = ring_header_length(header);
+
+	if (!ring_header_possible(&channel->rx, header) || len > size)
+		return channel_recv_any(channel, data, size, deadline);
+	channel->rx.two_lines = false;
+	region_copy_out(channel->region->context->ops->copy_out, data, ring_payload(&channel->rx),
+		len);
+	return recv_taken(channel, head, len);
+}
+
+// A word that isn't an old one stands at the head, and nothing else is held of the ring.
+REGION_INLINE int64_t recv_there(struct msg_channel *channel, void *data, size_t size,
+	uint64_t deadline, const uint64_t *at, uint32_t head, uint64_t header)
+{
+	size_t len = ring_header_length(header);
+
+	if (RARE((uint32_t)(header >> 32) != ring_alone_mark(head)) || RARE(len > size))
+		return channel_recv_any(channel, data, size, deadline);
+	if (RARE(len >= REGION_COPY_SMALL))
+		return recv_large(channel, data, size, deadline, header);
+	channel->rx.two_lines = len > RING_LINE - RING_HEADER;
+	region_copy_out(channel->region->context->ops->copy_out, data, at + 1, len);
+	return recv_taken(channel, head, len);
+}
+
+// Looks for a record for as long as a look at the clock isn't worth it, and at the line behind too if the
+// last message took that: then both are on their way at once.
 REGION_INLINE int64_t recv_soon(struct msg_channel *channel, void *data, size_t size,
 	uint64_t deadline)
 {
-	const struct msg_context *context = channel->region->context;
-	uint32_t head = channel->rx.head;
+	unsigned polls = wait_polls(channel->region->context);
 	const uint64_t *at = ring_head(&channel->rx);
-	bool pauses = context->ops->pauses;
-	unsigned polls = wait_polls(context);
+	uint32_t head = channel->rx.head;
+	bool two_lines = channel->rx.two_lines;
 
 	do {
 		uint64_t header = region_load_acquire64(at);
 
 		if (ring_header_valid(header, head))
 			return recv_there(channel, data, size, deadline, at, head, header);
-		region_pace(pauses);
+		if (two_lines)
+			(void)region_load64(at + RING_LINE / sizeof(*at));
+		region_pace();
 	} while (--polls);
 	return channel_recv_any(channel, data, size, deadline);
 }

@@ -341,7 +341,7 @@ int channel_await(struct msg_channel *channel, uint64_t deadline)
 		for (polls = wait_polls(context); polls; polls--) {
 			if (ring_poll(&channel->rx))
 				return 0;
-			region_pace(context->ops->pauses);
+			region_pace();
 		}
 	}
 	err = channel_empty(channel);

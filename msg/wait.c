@@ -232,9 +232,8 @@ static bool spin_phase(struct msg_context *context, wait_condition *ready, void 
 			spin_succeeded(context, now - start);
 			return true;
 		}
-		if (context->ops->pauses)
-			region_pace(true);
-		else if (n % POLLS_PER_RELAX == 0)
+		region_pace();
+		if (n % POLLS_PER_RELAX == 0)
 			context_relax(context);
 		if (n % POLLS_PER_CLOCK)
 			continue;

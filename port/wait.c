@@ -15,7 +15,6 @@
 #include <isthmus/log.h>
 
 #include "cpu/copy.h"
-#include "cpu/cpuid.h"
 #include "cpu/irq.h"
 #include "cpu/random.h"
 #include "cpu/timer.h"
@@ -181,7 +180,7 @@ static void choose_copy(void)
 
 struct msg_context *port_context(void)
 {
-	static struct msg_wait_ops ops = {
+	static const struct msg_wait_ops ops = {
 		.now = wait_now,
 		.relax = wait_relax,
 		.prepare = wait_prepare,
@@ -198,7 +197,6 @@ struct msg_context *port_context(void)
 	static struct msg_context *context;
 
 	if (!context) {
-		ops.pauses = !cpu_under_tcg();
 		backing.fire = backing_fired;
 		choose_copy();
 		context = msg_context_create(&ops);

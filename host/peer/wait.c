@@ -177,7 +177,6 @@ static void peer_report(void *arg, int level, const char *line)
 const struct msg_wait_ops peer_wait_ops = {
 	.now = peer_now,
 	.relax = peer_relax,
-	.pauses = true,
 	.prepare = peer_nothing,
 	.sleep_until = peer_sleep_until,
 	.cancel = peer_nothing,

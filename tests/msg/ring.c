@@ -63,7 +63,7 @@ static void copy(void *to, const void *from, size_t len)
 static bool pair_alone(struct pair *p, uint32_t len, uint64_t seed, bool ahead)
 {
 	static uint8_t data[65536];
-	uint32_t end = ring_alone_end(&p->tx, len);
+	uint32_t at = p->tx.published, end = ring_alone_end(&p->tx, len);
 
 	CHECK(len <= sizeof(data));
 	if (!ring_alone_fits(&p->tx, end))
@@ -71,7 +71,7 @@ static bool pair_alone(struct pair *p, uint32_t len, uint64_t seed, bool ahead)
 	test_fill(data, len, seed);
 	ring_alone_publish(&p->tx, copy, data, len, end);
 	if (ahead)
-		ring_alone_ahead(&p->tx);
+		ring_alone_ahead(&p->tx, end - at);
 	p->model[p->next % MODEL].len = len;
 	p->model[p->next++ % MODEL].seed = seed;
 	p->published = p->next;

@@ -22,7 +22,7 @@ SLOW = ["judges-when-gone", "refuses-when-gone", "claims-when-gone", "no-fence-l
 
 # name: [(file, the place as it stands, what it becomes)...]
 MUTANTS = {
-    "no-fence-publish": [("transfer.c",
+    "no-fence-publish": [("transfer.h",
          "\t// The record must be visible before we look: pairs with the fence in "
          "mark_asleep.\n"
          "\tregion_fence();\n",
@@ -51,7 +51,7 @@ MUTANTS = {
          "\t\t\tregion->asleep++;\n",
          "\t\t\tregion->asleep--;\n")],
     "next-header-not-cleared": [("ring.h",
-         "\tif (__builtin_expect(ring_header_valid(region_load64(next), tail), 0))",
+         "\tif (__builtin_expect(ring_header_valid(region_load64(word), position), 0))",
          "\tif (0)")],
     "first-header-first": [("ring.h",
          "\tif (tx->newest == tx->published)\n"
