@@ -341,8 +341,8 @@ int msg_producer_put(struct msg_producer *producer, const void *data, size_t len
 		if (err)
 			return err;
 	}
-	if (producer->link.error)
-		return producer->link.error;
+	if (producer->link.error || producer->pattern.region->error)
+		return producer->link.error ? producer->link.error : producer->pattern.region->error;
 	if (!has_room(producer, len))
 		return -ENOBUFS;
 	copy = queue_copy(producer->pattern.region, data, len);

@@ -26,6 +26,8 @@ struct client {
 	struct held *held;
 	struct letter_view view;    /* the oldest letter; views: 0 if none was looked at */
 	bool valid;                 /* ... and it is a request that waits for an entry, or is shown */
+	struct letter_view behind;  /* while that is shown: the next request, if there is one */
+	bool more;
 	struct client *next;
 };
 
@@ -124,30 +126,43 @@ static void cancel(struct msg_server *server, struct client *client, uint64_t id
 		}
 }
 
-// Looks at what a client sent, up to its next request. False: the client is gone.
+// Looks at what a client sent, up to its next request, behind the one that the app looks at. False:
+// the client is gone. (Who left while its request waits for an entry or is shown: seen after that.)
 static bool client_advance(struct msg_server *server, struct client *client)
 {
-	while (!client->valid) {
-		int n = letter_peek(client->channel, CALL_WORDS, &client->view);
-		unsigned type = LETTER_TYPE(client->view.head[0]);
+	bool shown = client == server->shown;
+	struct letter_view view;
 
+	while (shown ? !client->more : !client->valid) {
+		int n = letter_peek(client->channel, CALL_WORDS, &view);
+		unsigned type = LETTER_TYPE(view.head[0]);
+
+		if (n < 0 && shown)
+			return true;
 		if (n < 0) {
 			client_end(server, client);
 			return false;
 		}
 		if (!n)
 			return true;
-		if (!client->view.head[1] || (type != CALL_REQUEST && type != CALL_CANCEL)) {
-			channel_fault(client->channel, "unknown type of a request",
-				client->view.where, client->view.head[0]);
+		if (!view.head[1] || (type != CALL_REQUEST && type != CALL_CANCEL)) {
+			channel_fault(client->channel, "unknown type of a request", view.where,
+				view.head[0]);
 		} else if (type == CALL_CANCEL) {
-			cancel(server, client, client->view.head[1]);
-			letter_release(client->channel, &client->view);
+			cancel(server, client, view.head[1]);
+			// Given back in order.
+			if (shown)
+				client->view.views += view.views;
+			else
+				letter_release(client->channel, &view);
+		} else if (shown) {
+			client->behind = view;
+			client->more = true;
 		} else {
+			client->view = view;
 			client->valid = true;
 		}
 	}
-	// Who left while its request waits for an entry: seen when there is one.
 	return true;
 }
 
@@ -175,8 +190,10 @@ static void drop_shown(struct msg_server *server)
 	server->shown = NULL;
 	if (!client)
 		return;
-	client->valid = false;
 	letter_release(client->channel, &client->view);
+	client->view = client->behind;
+	client->valid = client->more;
+	client->more = false;
 }
 
 static bool step(struct pattern *pattern)
@@ -190,7 +207,8 @@ static bool step(struct pattern *pattern)
 	accept_clients(server);
 	for (client = server->clients; client; client = next) {
 		next = client->next;
-		found |= client_advance(server, client) && client->valid && client != server->shown;
+		if (client_advance(server, client))
+			found |= client == server->shown ? client->more : client->valid;
 	}
 	return server->ended || (found && server->free);
 }

@@ -16,9 +16,14 @@
  *   - Memory is bounded everywhere: a producer's by its window and bytes, a worker's by its window,
  *     the dispatcher's by items and bytes; who is full makes those before it wait.
  *
+ * A producer that was itself taken for dead (-ESTALE) is a new one after it has attached again: what
+ * it put is done, if the dispatcher had it, and the results are dropped.
+ *
  * Producers and workers connect by themselves, and again when the dispatcher changes; none of them
- * need be there first. A peer can't connect to itself: who wants to be dispatcher and producer or
- * worker in one program attaches twice (msg_attach), and gives both to the same msg_wait.
+ * need be there first. All of that happens in calls with their handles, and in a msg_wait that has
+ * them among its items, and nowhere else. A peer can't connect to itself: who wants to be dispatcher
+ * and producer or worker in one program attaches twice (msg_attach), and gives both to the same
+ * msg_wait.
  *
  * Errors, time and threads are as in <isthmus/msg.h>. In the lists of msg_wait the handles are
  * items of type MSG_WAIT_PATTERN. Further errors of any function here: -EPROTOTYPE, what listens

@@ -339,6 +339,73 @@ static void both_full(void)
 	OK(msg_leave(region));
 }
 
+// Requests and replies in buffers, without a copy; who asked; letting a reply go early.
+static void buffer_server(void *arg)
+{
+	struct msg_region *region;
+	struct msg_server *server = serve(arg, &region, 0);
+	struct msg_request request;
+	struct msg_buffer *buffer;
+	struct msg_peer peer;
+
+	for (;;) {
+		OK(msg_server_next(server, &request, in_ms(20000)));
+		OK(msg_request_peer(server, request.token, &peer));
+		CHECK(!strcmp(peer.name, "caller"));
+		if (!request.len)
+			break;
+		CHECK(test_filled(request.data, request.len, request.len));
+		OK(msg_buffer_alloc(region, request.len, &buffer));
+		memcpy(msg_buffer_data(buffer), request.data, request.len);
+		OK(msg_reply_buffer(server, request.token, buffer, request.len, in_ms(20000)));
+		EQUAL(msg_request_peer(server, request.token, &peer), -ENOENT);
+		msg_buffer_free(buffer);
+	}
+	OK(msg_reply(server, request.token, NULL, 0, in_ms(20000)));
+	msg_server_close(server);
+	OK(msg_leave(region));
+}
+
+static void buffers(void)
+{
+	struct stage stage = { .path = test_region(4 * MEGA), .ring = 1024 };
+	pid_t pid = test_spawn(buffer_server, &stage);
+	struct msg_region *region;
+	struct msg_caller *caller = join(&stage, &region, 16);
+	struct msg_call_result result;
+	struct msg_buffer *buffer;
+	struct msg_peer peer;
+	unsigned i;
+
+	msg_caller_peer(caller, &peer);
+	CHECK(!strcmp(peer.name, "server"));
+	for (i = 0; i < 300; i++) {
+		size_t len = 1 + i * 997 % 70000;
+
+		OK(msg_buffer_alloc(region, len, &buffer));
+		test_fill(msg_buffer_data(buffer), len, len);
+		OK(msg_call_start_buffer(caller, buffer, len, MSG_FOREVER, NULL, NULL,
+			in_ms(20000)));
+		if (i % 3)
+			msg_buffer_free(buffer);
+		OK(msg_call_take(caller, &result, in_ms(20000)));
+		EQUAL(result.result, len);
+		CHECK(test_filled(result.data, len, len));
+		if (i % 2)
+			msg_call_release(caller);
+		if (i % 3)
+			continue;
+		// The server gives it back when it looks for the next one.
+		while (msg_buffer_busy(buffer))
+			msg_sleep_until(in_ms(1));
+		msg_buffer_free(buffer);
+	}
+	OK(msg_call(caller, NULL, 0, NULL, 0, in_ms(20000)));
+	test_join(pid);
+	msg_caller_close(caller);
+	OK(msg_leave(region));
+}
+
 /* ---- many callers; peers that die ---- */
 
 // For ever: calls, some of them cancelled, some given up, some large.
@@ -586,6 +653,7 @@ int main(int argc, char **argv)
 		{ "cancels", cancels, 0 },
 		{ "crossing", crossing, 0 },
 		{ "both_full", both_full, 0 },
+		{ "buffers", buffers, 0 },
 		{ "kinds", kinds, 0 },
 		{ "callers_die", callers_die, 90 },
 		{ "servers_die", servers_die, 90 },

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <isthmus/msg_call.h>
 #include <isthmus/msg_queue.h>
 #include "msg/call.h"
@@ -574,6 +575,98 @@ static void wild_members(void)
 	stage_end(&stage);
 }
 
+/* ---- a region that is gone ---- */
+
+// Serves one call, dispatches and works, until killed.
+static void partner(void *arg)
+{
+	struct msg_region *region = test_attach(arg, "partner");
+	struct msg_dispatcher *dispatcher;
+	struct msg_server *server;
+	struct msg_wait_item items[2];
+	struct msg_request request;
+
+	OK(msg_server_open(region, "s", NULL, &server));
+	OK(msg_dispatcher_open(region, "q", NULL, &dispatcher));
+	items[0] = (struct msg_wait_item){ .type = MSG_WAIT_PATTERN, .pattern = server };
+	items[1] = (struct msg_wait_item){ .type = MSG_WAIT_PATTERN, .pattern = dispatcher };
+	for (;;) {
+		msg_wait(items, 2, MSG_FOREVER);
+		msg_dispatcher_run(dispatcher, 0);
+		if (!msg_server_next(server, &request, 0) && request.type == MSG_REQUEST_CALL &&
+			request.len)
+			OK(msg_reply(server, request.token, request.data, request.len, 0));
+	}
+}
+
+// All of them are called again and again: nobody may touch what isn't there.
+static void gone(void)
+{
+	const char *path = test_region(4 * MEGA);
+	pid_t pid = test_spawn(partner, (void *)(uintptr_t)path);
+	struct msg_region *region = test_attach(path, "victim");
+	struct msg_dispatcher *dispatcher, *standby;
+	struct msg_producer *producer;
+	struct msg_worker *worker;
+	struct msg_caller *caller;
+	struct msg_server *server;
+	struct msg_call_result result;
+	struct msg_queue_result done;
+	struct msg_request request;
+	struct msg_wait_item item;
+	struct msg_work work;
+	uint64_t id;
+	unsigned i;
+	char c[8];
+
+	OK(msg_server_open(region, "own", NULL, &server));
+	OK(msg_dispatcher_open(region, "mine", NULL, &dispatcher));
+	OK(msg_dispatcher_run(dispatcher, 0));
+	OK(msg_dispatcher_open(region, "q", NULL, &standby));
+	OK(msg_caller_open(region, "s", NULL, &caller, in_ms(20000)));
+	for (i = 0; i < 3; i++)
+		OK(msg_call_start(caller, "reply", 6, MSG_FOREVER, NULL, &id, in_ms(20000)));
+	OK(msg_call_start(caller, NULL, 0, in_ms(100000), NULL, &id, in_ms(20000)));
+	OK(msg_call_take(caller, &result, in_ms(20000)));
+	OK(msg_producer_open(region, "q", NULL, &producer));
+	OK(msg_worker_open(region, "q", NULL, &worker));
+	for (i = 0; i < 3; i++)
+		OK(msg_producer_put(producer, "item", 5, NULL, 0));
+	EQUAL(msg_producer_flush(producer, in_ms(100)), -ETIMEDOUT);
+	OK(msg_worker_take(worker, &work, in_ms(20000)));
+	item = (struct msg_wait_item){ .type = MSG_WAIT_PATTERN, .pattern = caller };
+	OK(msg_wait(&item, 1, in_ms(20000)));
+	test_kill(pid);
+	msg_region_gone(region);
+	CHECK(!mprotect(region->ops.base, region->ops.size, PROT_NONE));
+	for (i = 0; i < 2; i++) {
+		EQUAL(msg_server_next(server, &request, 0), -ENODEV);
+		EQUAL(msg_dispatcher_run(dispatcher, in_ms(5)), -ENODEV);
+		EQUAL(msg_dispatcher_run(standby, in_ms(5)), -ENODEV);
+		EQUAL(msg_call(caller, "x", 1, c, 8, in_ms(5)), -ENODEV);
+		CHECK(msg_call_cancel(caller, id) <= 0);
+		EQUAL(msg_producer_put(producer, "x", 1, NULL, in_ms(5)), -ENODEV);
+		EQUAL(msg_producer_result(producer, &done, in_ms(5)), -ENODEV);
+		EQUAL(msg_producer_flush(producer, in_ms(5)), -ENODEV);
+		CHECK(msg_worker_take(worker, &work, in_ms(5)) <= 0);
+		EQUAL(msg_worker_done(worker, work.token, "x", 1), i ? -ENODEV : 0);
+		EQUAL(msg_worker_flush(worker, in_ms(5)), -ENODEV);
+	}
+	// Replies that were in private memory by then are still good.
+	while (!msg_call_take(caller, &result, in_ms(5)))
+		CHECK(result.result == -ENODEV || !strcmp(result.data, "reply"));
+	for (i = 0; i < 3; i++) {
+		item.pattern = i == 0 ? (void *)server : i == 1 ? (void *)worker : (void *)producer;
+		EQUAL(msg_wait(&item, 1, in_ms(5)), 1);
+	}
+	msg_server_close(server);
+	msg_dispatcher_close(dispatcher);
+	msg_caller_close(caller);
+	msg_producer_close(producer);
+	// The others are left to this.
+	EQUAL(msg_leave(region), -ENODEV);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -581,6 +674,7 @@ int main(int argc, char **argv)
 		{ "caller_rules", caller_rules, 0 },
 		{ "dispatcher_rules", dispatcher_rules, 0 },
 		{ "member_rules", member_rules, 0 },
+		{ "gone", gone, 0 },
 		{ "wild_reports", wild_reports, 0 },
 		{ "wild_server", wild_server, 0 },
 		{ "wild_dispatcher", wild_dispatcher, 0 },
