@@ -1,397 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * Links: conversations that outlive their channels. See <isthmus/msg_link.h> and link.h.
- *
- *   phase     the connecting end                       the listening end
- *   SEEKING   asks the listener of the name            waits for a request
- *   GREETING  HELLO sent, waits for ANSWER             waits for HELLO; ANSWER sent, waits for GO
- *   UP        records flow                             records flow
- *   BROKEN    the two memories don't fit: nothing goes on before msg_link_restart
- *
- * A channel that ends leads back to SEEKING. Each end numbers its records through all channels, and keeps
- * those that the other has not released; a greeting says which one each wants next. Sessions have
- * random names, so that an end that was put back to an earlier state is found out: it doesn't know
- * the last one. The connecting end may have missed the ANSWER of some sessions that the listening
- * end has completed; those it remembers as tried.
- */
-#include "msg/link.h"
+// Links, the side of the app. See <isthmus/msg_link.h>; link_session.c has the channels.
+#include "msg/link_end.h"
 
-#include "msg/transfer.h"
-
-#define TRIED_MAX 16
-#define RETRY_NS  (20 * NS_PER_MS)
-#define GREETING_NS (5000 * NS_PER_MS)
-#define FLUSH_NS  NS_PER_MS       /* between looks at what was released; longer and longer, */
+#define FLUSH_NS     NS_PER_MS        /* between looks at what was released; longer and longer, */
 #define FLUSH_MAX_NS (20 * NS_PER_MS) /* up to this */
-
-enum phase { SEEKING, GREETING, UP, BROKEN };
-
-/* Belongs to the region while the link is attached. */
-struct link_seat {
-	struct pattern pattern;
-	struct msg_link *link;
-	struct msg_listener *listener;
-	struct connecting connecting;
-	bool asking;            /* connecting is under way */
-	uint64_t retry_ns;      /* not before */
-	struct msg_channel *channel;
-	bool heard_hello, said_hello;
-	uint64_t greet_until;   /* then this channel's other end is given up */
-	struct msg_span view;   /* DATA or END that the app has not taken yet; data NULL: none */
-	struct link_head head;  /* of the view, read once */
-};
-
-struct msg_link {
-	struct link_store store;
-	struct link_seat *seat; /* NULL: not attached */
-	enum phase phase;
-	int error;              /* while BROKEN */
-	bool listens, listened, inside, finished, peer_finished;
-	char name[WIRE_NAME + 1];
-	uint64_t conversation, session, last_session;
-	uint64_t tried[TRIED_MAX]; /* sessions begun since the last one that was completed */
-	unsigned tries;
-	uint64_t peer_expected;    /* said in the HELLO, meant with the GO */
-	uint64_t expected;         /* number of the record that comes next */
-	uint64_t highest;          /* records below went out at least once */
-	uint64_t channels, again, duplicates;
-};
 
 _Static_assert(sizeof(struct msg_link) <= 1024, "as msg_link.h says");
 
-static bool step(struct pattern *pattern);
-
-static struct msg_region *link_region(const struct msg_link *link)
-{
-	return link->seat->pattern.region;
-}
-
-static void link_break(struct msg_link *link, int error)
-{
-	link->phase = BROKEN;
-	link->error = error;
-}
-
-/* ---- the channel ---- */
-
-static void channel_drop(struct link_seat *seat)
-{
-	struct msg_link *link = seat->link;
-
-	seat->view.data = NULL;
-	if (seat->asking)
-		connect_abandon(&seat->connecting);
-	seat->asking = false;
-	msg_close(seat->channel);
-	seat->channel = NULL;
-	if (link->phase != BROKEN)
-		link->phase = SEEKING;
-}
-
-static uint64_t random_name(const struct msg_region *region)
-{
-	const struct msg_wait_ops *ops = region->context->ops;
-	// A guest that was put back to an earlier state draws the same number again, but in another life.
-	uint64_t name = ops->random(ops->arg) ^ region->life * 0x9e3779b97f4a7c15u;
-
-	return name ? name : 1;
-}
-
-static void channel_found(struct link_seat *seat, struct msg_channel *channel)
-{
-	seat->channel = channel;
-	seat->heard_hello = seat->said_hello = false;
-	seat->greet_until = context_now(link_region(seat->link)->context) + GREETING_NS;
-	seat->link->phase = GREETING;
-}
-
-// Goes on if this is true.
-static bool seek(struct link_seat *seat)
-{
-	struct msg_link *link = seat->link;
-	struct msg_region *region = link_region(link);
-	struct msg_channel *channel;
-	int err;
-
-	if (link->listens) {
-		err = seat->listener ? msg_accept(seat->listener, &channel, 0) : -EAGAIN;
-	} else {
-		if (!seat->asking && context_now(region->context) < seat->retry_ns)
-			return false;
-		err = seat->asking ? 0 : connect_begin(&seat->connecting, region, link->name, NULL,
-			KIND_LINK);
-		seat->asking = !err;
-		if (!err)
-			err = connect_step(&seat->connecting, &channel);
-	}
-	if (!err) {
-		seat->asking = false;
-		channel_found(seat, channel);
-		return true;
-	}
-	if (err == -EAGAIN || region->error)
-		return false;
-	if (seat->asking)
-		connect_abandon(&seat->connecting);
-	seat->asking = false;
-	if (err == -EPROTOTYPE)
-		link_break(link, err);
-	seat->retry_ns = context_now(region->context) + RETRY_NS;
-	return false;
-}
-
-static bool send_head(struct link_seat *seat, enum link_record type)
-{
-	struct link_head head = { type, 0 };
-
-	return !msg_trysend(seat->channel, &head, sizeof(head));
-}
-
-/* ---- greeting ---- */
-
-static bool send_hello(struct link_seat *seat, enum link_record type)
-{
-	struct msg_link *link = seat->link;
-	struct link_hello hello = {
-		.head = { type, 0 },
-		.conversation = link->conversation,
-		.session = link->session,
-		.last_session = link->last_session,
-		.expected = link->expected,
-		.oldest = link->store.first_number,
-		.next = link->store.next_number,
-	};
-
-	// The ring is empty: it fits, unless the channel is over.
-	return !msg_trysend(seat->channel, &hello, sizeof(hello));
-}
-
-static void say_hello(struct link_seat *seat)
-{
-	struct msg_link *link = seat->link;
-	unsigned i;
-
-	if (!link->conversation)
-		link->conversation = random_name(link_region(link));
-	link->session = random_name(link_region(link));
-	if (link->tries == TRIED_MAX) {
-		for (i = 1; i < TRIED_MAX; i++)
-			link->tried[i - 1] = link->tried[i];
-		link->tries--;
-	}
-	link->tried[link->tries++] = link->session;
-	seat->said_hello = send_hello(seat, LINK_HELLO);
-}
-
-// Do the other end's numbers fit mine?
-static bool numbers_fit(const struct msg_link *link, const struct link_hello *hello)
-{
-	return hello->expected >= link->store.first_number &&
-	       hello->expected <= link->store.next_number && hello->oldest <= link->expected &&
-	       link->expected <= hello->next;
-}
-
-static bool was_tried(const struct msg_link *link, uint64_t session)
-{
-	unsigned i;
-
-	for (i = 0; i < link->tries; i++)
-		if (link->tried[i] == session)
-			return true;
-	return false;
-}
-
-static void go_up(struct msg_link *link, uint64_t peer_expected)
-{
-	link_store_rewind(&link->store, peer_expected);
-	link->channels++;
-	link->phase = UP;
-}
-
-static void reset(struct link_seat *seat)
-{
-	send_head(seat, LINK_RESET);
-	link_break(seat->link, -ECONNRESET);
-}
-
-// At the listening end.
-static void take_hello(struct link_seat *seat, const struct link_hello *hello)
-{
-	struct msg_link *link = seat->link;
-
-	if (link->conversation && hello->conversation != link->conversation) {
-		// The other one has begun anew, and waits until this app has heard of it.
-		link_break(link, -ECONNRESET);
-		return;
-	}
-	if (!hello->conversation || !hello->session || !numbers_fit(link, hello) ||
-		(!link->conversation && hello->last_session)) {
-		reset(seat);
-		return;
-	}
-	link->conversation = hello->conversation;
-	link->session = hello->session;
-	link->peer_expected = hello->expected;
-	seat->heard_hello = true;
-	if (send_hello(seat, LINK_ANSWER))
-		link->last_session = link->session;
-}
-
-// At the connecting end.
-static void take_answer(struct link_seat *seat, const struct link_hello *hello)
-{
-	struct msg_link *link = seat->link;
-
-	if (hello->conversation != link->conversation || hello->session != link->session ||
-		!numbers_fit(link, hello) || (hello->last_session != link->last_session &&
-			!was_tried(link, hello->last_session))) {
-		reset(seat);
-		return;
-	}
-	if (!send_head(seat, LINK_GO))
-		return; // the channel is over
-	link->last_session = link->session;
-	link->tries = 0;
-	go_up(link, hello->expected);
-}
-
-static void greet(struct link_seat *seat, const struct link_head *head, const struct msg_span *view)
-{
-	struct msg_link *link = seat->link;
-	struct link_hello hello;
-
-	if (head->type == LINK_RESET && (seat->heard_hello || !link->listens)) {
-		link_break(link, -ECONNRESET);
-	} else if (head->type == LINK_GO && link->listens && seat->heard_hello) {
-		go_up(link, link->peer_expected);
-	} else if (head->type == (link->listens ? LINK_HELLO : LINK_ANSWER) && !seat->heard_hello &&
-		view->len == sizeof(hello)) {
-		region_copy_out(link_region(link)->context->ops->copy_out, &hello, view->data,
-			sizeof(hello));
-		if (link->listens)
-			take_hello(seat, &hello);
-		else
-			take_answer(seat, &hello);
-	} else {
-		// Nothing that a link says: whoever it is, the conversation isn't harmed.
-		channel_drop(seat);
-	}
-}
-
-/* ---- records ---- */
-
-// What is on its way goes out as far as there is room.
-static void push(struct link_seat *seat)
-{
-	struct msg_link *link = seat->link;
-	struct msg_channel *channel = seat->channel;
-	struct link_kept *k;
-	int err;
-
-	while ((k = link_store_unsent(&link->store))) {
-		err = msg_trysend(channel, &k->head, k->size);
-		if (err == -EMSGSIZE)
-			link_break(link, err);
-		if (err)
-			return;
-		if (link->store.cursor_number < link->highest)
-			link->again++;
-		else
-			link->highest = link->store.cursor_number + 1;
-		link_store_sent(&link->store, channel->tx.published);
-	}
-}
-
-static void see_released(struct link_seat *seat)
-{
-	struct msg_channel *channel = seat->channel;
-
-	if (!channel->region->error && !channel->error && seat->link->phase == UP &&
-		channel_update_released(channel))
-		link_store_released(&seat->link->store, channel->tx.released);
-}
-
-// The next record, if there is one. False: nothing more to do now.
-static bool pull(struct link_seat *seat)
-{
-	struct msg_link *link = seat->link;
-	struct msg_span view;
-	struct link_head head;
-	int got;
-
-	if (seat->view.data)
-		return false;
-	got = msg_peek(seat->channel, &view, 1, 0);
-	if (got == -EAGAIN || (got < 0 && link_region(link)->error))
-		return false;
-	if (got < 0) {
-		// The last word counts: the other end may have received all, and gone for good.
-		see_released(seat);
-		channel_drop(seat);
-		return true;
-	}
-	head.type = view.len < sizeof(head) ? 0 : region_load64(view.data);
-	head.number = view.len < sizeof(head) ? 0 : region_load64((uint64_t *)view.data + 1);
-	if (link->phase == UP && (head.type == LINK_DATA || head.type == LINK_END) &&
-		head.number <= link->expected) {
-		if (head.number == link->expected) {
-			seat->view = view;
-			seat->head = head;
-			return false;
-		}
-		link->duplicates++;
-	} else if (link->phase == UP) {
-		// RESET comes here, too: the listening end doesn't wait for the answer to its greeting.
-		link_break(link, -ECONNRESET);
-	} else {
-		greet(seat, &head, &view);
-	}
-	if (seat->channel)
-		msg_release(seat->channel, 1);
-	return true;
-}
-
-static void taken(struct link_seat *seat)
-{
-	msg_release(seat->channel, 1);
-	seat->view.data = NULL;
-	seat->link->expected++;
-}
-
-// Goes as far as it can without blocking.
-static void advance(struct msg_link *link)
-{
-	struct link_seat *seat = link->seat;
-	bool more = true;
-
-	while (more && !link_region(link)->error && link->phase != BROKEN) {
-		if (link->phase == SEEKING) {
-			more = seek(seat);
-			continue;
-		}
-		if (link->phase == GREETING && !link->listens && !seat->said_hello)
-			say_hello(seat);
-		more = pull(seat);
-		if (link->phase == GREETING && !more &&
-			context_now(link_region(link)->context) >= seat->greet_until)
-			channel_drop(seat);
-		if (link->phase == UP && seat->channel) {
-			see_released(seat);
-			push(seat);
-		}
-		if (seat->view.data && seat->head.type == LINK_END) {
-			taken(seat);
-			link->peer_finished = true;
-			more = true;
-		}
-	}
-	if (link->phase == BROKEN && seat->channel && !link_region(link)->error)
-		channel_drop(seat);
-}
-
 static int link_error(const struct msg_link *link)
 {
-	if (link->phase == BROKEN)
+	if (link->phase == LINK_BROKEN)
 		return link->error;
 	return link->seat ? link_region(link)->error : -ENODEV;
 }
@@ -404,7 +22,7 @@ static bool step(struct pattern *pattern)
 
 	if (!link->inside) {
 		link->inside = true;
-		advance(link);
+		link_advance(link);
 		link->inside = false;
 	}
 	return link_error(link) || link->seat->view.data || link->peer_finished;
@@ -419,11 +37,11 @@ static uint64_t due(struct pattern *pattern)
 {
 	struct link_seat *seat = (struct link_seat *)pattern;
 
-	if (seat->link->phase == SEEKING && !seat->link->listens)
+	if (seat->link->phase == LINK_SEEKING && !seat->link->listens)
 		return seat->asking ? seat->connecting.ring_again : seat->retry_ns;
 	if (seat->link->listens && !seat->listener)
 		return seat->retry_ns;
-	return seat->link->phase == GREETING ? seat->greet_until : MSG_FOREVER;
+	return seat->link->phase == LINK_GREETING ? seat->greet_until : MSG_FOREVER;
 }
 
 static void forget(struct pattern *pattern)
@@ -434,8 +52,8 @@ static void forget(struct pattern *pattern)
 	if (seat->asking && !pattern->region->error)
 		connect_abandon(&seat->connecting);
 	seat->link->seat = NULL;
-	if (seat->link->phase != BROKEN)
-		seat->link->phase = SEEKING;
+	if (seat->link->phase != LINK_BROKEN)
+		seat->link->phase = LINK_SEEKING;
 }
 
 static const struct pattern_ops link_ops = {
@@ -483,7 +101,7 @@ static int listen_here(struct msg_link *link)
 	err = endpoint_listen(region, link->name, NULL, KIND_LINK, &seat->listener);
 	link->inside = false;
 	link->listened |= !err;
-	seat->retry_ns = context_now(region->context) + RETRY_NS;
+	seat->retry_ns = context_now(region->context) + LINK_RETRY_NS;
 	return err == -EADDRINUSE && link->listened ? 0 : err;
 }
 
@@ -513,7 +131,7 @@ static int link_wait(struct msg_link *link, bool (*granted)(const struct msg_lin
 		first = false;
 		if (due(&link->seat->pattern) < until)
 			until = due(&link->seat->pattern);
-		if (for_space && link->phase == UP && now + pause < until)
+		if (for_space && link->phase == LINK_UP && now + pause < until)
 			until = now + pause;
 		pause = 2 * pause < FLUSH_MAX_NS ? 2 * pause : FLUSH_MAX_NS;
 		set_want(link, for_space);
@@ -576,7 +194,7 @@ int64_t msg_link_recv(struct msg_link *link, void *data, size_t size, uint64_t d
 	uint64_t len;
 	int err;
 
-	if (link->peer_finished && link->phase != BROKEN)
+	if (link->peer_finished && link->phase != LINK_BROKEN)
 		return -EPIPE;
 	err = link_wait(link, has_message, false, deadline);
 	if (err)
@@ -592,7 +210,7 @@ int64_t msg_link_recv(struct msg_link *link, void *data, size_t size, uint64_t d
 	// What was read may have been somebody else's by then.
 	if (!presence_check_self(link_region(link)))
 		return link_region(link)->error;
-	taken(seat);
+	link_taken(seat);
 	return (int64_t)len;
 }
 
@@ -606,8 +224,8 @@ static int link_accept(struct msg_link *link, enum link_record type, const void 
 	link_store_add(&link->store, type, data, len);
 	if (!link->inside) {
 		link->inside = true;
-		if (link->phase == UP)
-			push(link->seat);
+		if (link->phase == LINK_UP)
+			link_push(link->seat);
 		link->inside = false;
 	}
 	return 0;
@@ -666,7 +284,7 @@ static void detach(struct msg_link *link)
 
 	if (!seat)
 		return;
-	channel_drop(seat);
+	link_drop(seat);
 	msg_unlisten(seat->listener);
 	pattern_destroy(&seat->pattern);
 	link->seat = NULL;
@@ -682,7 +300,7 @@ int msg_link_undelivered(struct msg_link *link, unsigned i, struct msg_span *mes
 {
 	struct link_kept *k;
 
-	if (link->phase != BROKEN)
+	if (link->phase != LINK_BROKEN)
 		return -EBUSY;
 	k = link_store_at(&link->store, i);
 	if (!k || k->head.type != LINK_DATA)
@@ -698,7 +316,7 @@ int msg_link_restart(struct msg_link *link)
 	unsigned i;
 
 	if (seat && !link_region(link)->error)
-		channel_drop(seat);
+		link_drop(seat);
 	for (i = 0; i < WIRE_NAME; i++)
 		fresh.name[i] = link->name[i];
 	link_store_init(&fresh.store, link->store.base, link->store.capacity);
@@ -714,7 +332,7 @@ void *msg_link_item(struct msg_link *link)
 void msg_link_stats(const struct msg_link *link, struct msg_link_stats *stats)
 {
 	*stats = (struct msg_link_stats){
-		.connected = link->phase == UP && link->seat && !link->seat->channel->send_error,
+		.connected = link->phase == LINK_UP && link->seat && !link->seat->channel->send_error,
 		.finished = link->peer_finished,
 		.sent = link->store.next_number - link->finished,
 		.delivered = link->store.first_number < link->store.next_number - link->finished ?
