@@ -22,6 +22,7 @@ struct storm {
 	uint64_t vain;           /* wake-ups by a doorbell that found nothing */
 	uint64_t vain_before;    /* ... when this storm began */
 	uint64_t window_ns, in_window;
+	uint64_t asleep_ns;      /* of the window */
 	uint64_t since_ns, muted_ns;
 };
 

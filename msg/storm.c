@@ -4,16 +4,18 @@
  * of malice or by a fault, would keep us from ever sleeping. So wake-ups for nothing are counted:
  *
  *   state    when                                               then
- *   calm     STORM_VAIN of them within WINDOW_NS                muted: one line; the port takes no
- *                                                               notice of doorbells, every sleep
+ *   calm     STORM_VAIN of them within WINDOW_NS, of which      muted: one line; the port takes no
+ *            we slept less than half                            notice of doorbells, every sleep
  *                                                               ends by timer after POLL_NS
  *   muted    MUTED_NS have passed                               trial: doorbells count again
- *   trial    STORM_VAIN within WINDOW_NS                        muted
- *   trial    WINDOW_NS passed with less than a tenth of that    calm: one line with the figures
+ *   trial    as calm                                            muted
+ *   trial    WINDOW_NS passed with less than a tenth of that,   calm: one line with the figures
+ *            or half asleep
  *
  * Messages lose nothing but time, POLL_NS at most for each wait, since every sleep looks at all
  * channels again. A peer that rings for each message, however fast, is no storm: its wake-ups find
- * something.
+ * something. Nor are wake-ups for nothing that leave us most of our sleep: what they cost is less
+ * than what it would cost to hear no doorbell.
  */
 #include "msg/internal.h"
 
@@ -26,6 +28,13 @@ static void set_mute(struct msg_context *context, bool on)
 {
 	context->storm.muted = on;
 	context->ops->mute(context->ops->arg, on);
+}
+
+static void begin_window(struct storm *storm, uint64_t now)
+{
+	storm->window_ns = now;
+	storm->in_window = 0;
+	storm->asleep_ns = 0;
 }
 
 static void write_figures(struct msg_context *context)
@@ -46,11 +55,9 @@ void storm_vain(struct msg_context *context)
 	if (!context->ops->mute || storm->muted)
 		return;
 	now = context_now(context);
-	if (now - storm->window_ns >= WINDOW_NS) {
-		storm->window_ns = now;
-		storm->in_window = 0;
-	}
-	if (++storm->in_window < STORM_VAIN)
+	if (now - storm->window_ns >= WINDOW_NS)
+		begin_window(storm, now);
+	if (++storm->in_window < STORM_VAIN || storm->asleep_ns >= (now - storm->window_ns) / 2)
 		return;
 	if (!storm->on) {
 		storm->on = true;
@@ -73,19 +80,17 @@ uint64_t storm_step(struct msg_context *context, uint64_t now, uint64_t step)
 	if (!storm->on)
 		return step;
 	if (storm->muted && now - storm->muted_ns >= MUTED_NS) {
-		storm->window_ns = now;
-		storm->in_window = 0;
+		begin_window(storm, now);
 		set_mute(context, false);
 	} else if (!storm->muted && now - storm->window_ns >= WINDOW_NS) {
-		if (storm->in_window < STORM_VAIN / 10) {
+		if (storm->in_window < STORM_VAIN / 10 || storm->asleep_ns >= WINDOW_NS / 2) {
 			storm->on = false;
 			context_report(context, 1, "doorbell storm over after %u ms, with %u wake-ups "
 				"for nothing", (now - storm->since_ns) / NS_PER_MS,
 				storm->vain - storm->vain_before);
 			return step;
 		}
-		storm->window_ns = now;
-		storm->in_window = 0;
+		begin_window(storm, now);
 	}
 	return step < POLL_NS ? step : POLL_NS;
 }

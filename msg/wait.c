@@ -118,6 +118,7 @@ static bool sleep_once(struct msg_context *context, wait_condition *ready, void 
 	const struct msg_wait_ops *ops = context->ops;
 	enum msg_sleep_result result;
 	bool done, rescue = false;
+	uint64_t slept;
 	volatile uint32_t *word;
 	uint32_t value = 0;
 	uint64_t work;
@@ -132,7 +133,9 @@ static bool sleep_once(struct msg_context *context, wait_condition *ready, void 
 		return true;
 	}
 	work = context->work;
+	slept = context_now(context);
 	result = ops->sleep_until(ops->arg, until, word, value);
+	context->storm.asleep_ns += context_now(context) - slept;
 	context->slept = true;
 	done = ready(arg);
 	if (result == MSG_SLEEP_TIMER && done && heard) {

@@ -7,6 +7,7 @@
 #include "tests/adversity/bounds.h"
 
 #define MAPPINGS 32
+#define BESIDE   (1u << 20)
 
 unsigned bounds_lies;
 uint64_t bounds_random = 1, bounds_lied;
@@ -56,6 +57,19 @@ void bounds_check(const void *p, size_t len, size_t align)
 	}
 	fprintf(stderr, "%zu bytes at %p, aligned to %zu, are not of the region\n", len, p, align);
 	abort();
+}
+
+void bounds_check_copy(const void *p, size_t len)
+{
+	const uint8_t *from = p;
+	unsigned i;
+
+	for (i = 0; i < MAPPINGS; i++)
+		if (mapping[i].base && from + len + BESIDE > mapping[i].base &&
+			from < mapping[i].base + mapping[i].len + BESIDE) {
+			bounds_check(p, len, 1);
+			return;
+		}
 }
 
 uint64_t bounds_seen(uint64_t value)

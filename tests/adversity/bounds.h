@@ -10,6 +10,10 @@
 /* Aborts with a line unless [p, p + len) lies in one mapped region and p is aligned. */
 void bounds_check(const void *p, size_t len, size_t align);
 
+/* The same for a copy, which may also be of private memory (that, the sanitizer looks at): but not of
+ * what lies beside a region. */
+void bounds_check_copy(const void *p, size_t len);
+
 /* One in so many loads sees something else than what is there; 0: none does. */
 extern unsigned bounds_lies;
 extern uint64_t bounds_random;

@@ -153,7 +153,7 @@ static void cut_while_joining(void)
 	pid = test_spawn(cut_for_ever, NULL);
 	// One line for each, otherwise.
 	CHECK(freopen("/dev/null", "w", stderr));
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 200 || (!gone && i < 5000); i++) {
 		int err;
 
 		wishes.deadline = in_ms(20);

@@ -90,7 +90,8 @@ class Sideshow:
         text = self.output.read()
         self.output.close()
         if code:
-            raise vms.Failure(f"{self.name} failed: {text[-1500:]}")
+            lines = [line for line in text.splitlines() if not line.startswith("isthmus:")]
+            raise vms.Failure(f"{self.name} failed:\n" + "\n".join(lines[-60:]))
         self.runs[self.name] = self.runs.get(self.name, 0) + 1
         self.process = None
 

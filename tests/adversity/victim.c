@@ -4,34 +4,26 @@
 #include <stdio.h>
 #include <string.h>
 #include "tests/adversity/bounds.h"
-#include "tests/adversity/victim.h"
+#include "tests/adversity/victim_life.h"
 #include "tests/msg/harness.h"
 
-#define CHANNELS 6
+#define CHANNELS VICTIM_CHANNELS
 #define LONGEST  6000
 
-struct life {
-	struct victim *victim;
-	struct msg_region *region;
-	struct msg_listener *listener;
-	struct msg_channel *channel[CHANNELS];
-	struct msg_buffer *buffer;
-	uint64_t random, faults;
-};
-
-static uint64_t pick(struct life *life, uint64_t n)
+uint64_t victim_pick(struct life *life, uint64_t n)
 {
 	return test_random(&life->random) % n;
 }
 
 // Every result that the header promises, and no other.
-static int64_t result(struct life *life, int64_t value)
+int64_t victim_result(struct life *life, int64_t value)
 {
 	life->victim->steps++;
 	switch (-value) {
 	case EAGAIN: case ETIMEDOUT: case EPIPE: case ECONNRESET: case ENODEV: case ESTALE:
 	case ENOSPC: case EMSGSIZE: case ECONNREFUSED: case ENOENT: case EBUSY: case ENOBUFS:
 	case EADDRINUSE: case EINVAL: case EPROTO: case EPROTOTYPE:
+	case ECANCELED:
 		return value;
 	}
 	if (value < 0)
@@ -39,7 +31,7 @@ static int64_t result(struct life *life, int64_t value)
 	return value;
 }
 
-static void touch(const struct msg_span *spans, int64_t count)
+void victim_touch(const struct msg_span *spans, int64_t count)
 {
 	volatile uint8_t sum = 0;
 	int64_t i;
@@ -56,47 +48,47 @@ static void send_some(struct life *life, struct msg_channel *channel)
 {
 	static uint8_t data[LONGEST];
 	struct msg_span spans[8];
-	uint64_t until = pick(life, 4) ? 0 : in_ms(2);
-	size_t len = pick(life, pick(life, 4) ? 200 : LONGEST);
+	uint64_t until = victim_pick(life, 4) ? 0 : in_ms(2);
+	size_t len = victim_pick(life, victim_pick(life, 4) ? 200 : LONGEST);
 	unsigned i;
 	void *at;
 
-	switch (pick(life, 6)) {
+	switch (victim_pick(life, 6)) {
 	case 0:
 	case 1:
-		result(life, msg_send(channel, data, len, until));
+		victim_result(life, msg_send(channel, data, len, until));
 		break;
 	case 2:
 		for (i = 0; i < 8; i++)
-			spans[i] = (struct msg_span){ data, pick(life, 100) };
-		result(life, msg_send_batch(channel, spans, 8, until));
+			spans[i] = (struct msg_span){ data, victim_pick(life, 100) };
+		victim_result(life, msg_send_batch(channel, spans, 8, until));
 		break;
 	case 3:
-		result(life, msg_send_array(channel, data, pick(life, 60),
-			(unsigned)pick(life, 60), until));
+		victim_result(life, msg_send_array(channel, data, victim_pick(life, 60),
+			(unsigned)victim_pick(life, 60), until));
 		break;
 	case 4:
-		for (i = 0; i < pick(life, 4); i++) {
-			if (result(life, msg_reserve(channel, len % 500, &at, until)))
+		for (i = 0; i < victim_pick(life, 4); i++) {
+			if (victim_result(life, msg_reserve(channel, len % 500, &at, until)))
 				break;
 			bounds_check(at, len % 500, 1);
 			memset(at, 1, len % 500);
 		}
-		if (pick(life, 4))
-			result(life, msg_commit(channel));
+		if (victim_pick(life, 4))
+			victim_result(life, msg_commit(channel));
 		else
 			msg_discard(channel);
 		break;
 	case 5:
-		if (!life->buffer && result(life, msg_buffer_alloc(life->region, len,
+		if (!life->buffer && victim_result(life, msg_buffer_alloc(life->region, len,
 			&life->buffer)))
 			life->buffer = NULL;
 		if (!life->buffer)
 			break;
 		bounds_check(msg_buffer_data(life->buffer), 64, 64);
-		result(life, msg_buffer_send(channel, life->buffer, 10, until));
-		result(life, msg_buffer_busy(life->buffer));
-		if (pick(life, 2)) {
+		victim_result(life, msg_buffer_send(channel, life->buffer, 10, until));
+		victim_result(life, msg_buffer_busy(life->buffer));
+		if (victim_pick(life, 2)) {
 			msg_buffer_free(life->buffer);
 			life->buffer = NULL;
 		}
@@ -108,37 +100,37 @@ static void receive_some(struct life *life, struct msg_channel *channel)
 {
 	static uint8_t data[8][LONGEST];
 	struct msg_span spans[8];
-	uint64_t until = pick(life, 4) ? 0 : in_ms(2);
+	uint64_t until = victim_pick(life, 4) ? 0 : in_ms(2);
 	int64_t got;
 	unsigned i;
 
-	switch (pick(life, 6)) {
+	switch (victim_pick(life, 6)) {
 	case 0:
 	case 1:
-		got = result(life, msg_recv(channel, data[0], LONGEST, until));
+		got = victim_result(life, msg_recv(channel, data[0], LONGEST, until));
 		CHECK(got <= LONGEST);
 		life->victim->messages += got >= 0;
 		break;
 	case 2:
 		for (i = 0; i < 8; i++)
-			spans[i] = (struct msg_span){ data[i], pick(life, LONGEST) };
-		got = result(life, msg_recv_batch(channel, spans, 8, until));
+			spans[i] = (struct msg_span){ data[i], victim_pick(life, LONGEST) };
+		got = victim_result(life, msg_recv_batch(channel, spans, 8, until));
 		CHECK(got <= 8);
 		break;
 	case 3:
-		got = result(life, msg_recv_array(channel, data, pick(life, 200), 40, until));
+		got = victim_result(life, msg_recv_array(channel, data, victim_pick(life, 200), 40, until));
 		CHECK(got <= 40);
 		break;
 	case 4:
-		got = result(life, msg_peek(channel, spans, 8, until));
+		got = victim_result(life, msg_peek(channel, spans, 8, until));
 		CHECK(got <= 8);
-		touch(spans, got);
+		victim_touch(spans, got);
 		if (got > 0)
-			result(life, msg_release(channel, (unsigned)got));
+			victim_result(life, msg_release(channel, (unsigned)got));
 		break;
 	case 5:
-		result(life, msg_next_length(channel, until));
-		result(life, msg_read(channel, data, LONGEST, 0));
+		victim_result(life, msg_next_length(channel, until));
+		victim_result(life, msg_read(channel, data, LONGEST, 0));
 		break;
 	}
 }
@@ -154,8 +146,8 @@ static void close_one(struct life *life, unsigned i)
 	if (!channel)
 		return;
 	msg_stats(channel, &stats);
-	for (k = 0; k < 3 && !result(life, msg_unreleased(channel, k, &span)); k++)
-		touch(&span, 1);
+	for (k = 0; k < 3 && !victim_result(life, msg_unreleased(channel, k, &span)); k++)
+		victim_touch(&span, 1);
 	if (msg_fault_of(channel, &fault))
 		CHECK(fault.what && fault.what[0]);
 	msg_close(channel);
@@ -170,7 +162,7 @@ static void look_around(struct life *life)
 	struct msg_peer peers[4];
 	unsigned i, n = 0;
 
-	switch (pick(life, 4)) {
+	switch (victim_pick(life, 4)) {
 	case 0:
 		for (i = 0; i < 20 && msg_next_event(life->region, &event) > 0; i++) {
 			life->victim->events++;
@@ -180,7 +172,7 @@ static void look_around(struct life *life)
 		}
 		break;
 	case 1:
-		result(life, msg_peers(life->region, peers, 4));
+		victim_result(life, msg_peers(life->region, peers, 4));
 		break;
 	case 2:
 		msg_region_describe(life->region, &info);
@@ -190,65 +182,67 @@ static void look_around(struct life *life)
 		for (i = 0; i < CHANNELS; i++)
 			if (life->channel[i])
 				items[n++] = (struct msg_wait_item){ .channel = life->channel[i],
-					.type = pick(life, 2) ? MSG_WAIT_RECV : MSG_WAIT_SEND };
+					.type = victim_pick(life, 2) ? MSG_WAIT_RECV : MSG_WAIT_SEND };
 		if (life->listener)
 			items[n++] = (struct msg_wait_item){ .type = MSG_WAIT_ACCEPT,
 				.listener = life->listener };
 		items[n++] = (struct msg_wait_item){ .type = MSG_WAIT_EVENT,
 			.region = life->region };
-		result(life, msg_wait(items, n, in_ms(2)));
+		victim_result(life, msg_wait(items, n, in_ms(2)));
 		break;
 	}
 }
 
 static void open_one(struct life *life, unsigned i)
 {
-	struct msg_channel_options options = { .ring = 1024u << pick(life, 4) };
+	struct msg_channel_options options = { .ring = 1024u << victim_pick(life, 4) };
 	char name[16];
 
 	if (life->channel[i])
 		return;
-	if (life->listener && pick(life, 2)) {
-		if (result(life, msg_accept(life->listener, &life->channel[i], in_ms(2))))
+	if (life->listener && victim_pick(life, 2)) {
+		if (victim_result(life, msg_accept(life->listener, &life->channel[i], in_ms(2))))
 			life->channel[i] = NULL;
 		return;
 	}
-	snprintf(name, sizeof(name), "v%u", (unsigned)pick(life, life->victim->others));
-	if (result(life, msg_connect(life->region, name, &options, &life->channel[i], in_ms(3))))
+	snprintf(name, sizeof(name), "v%u", (unsigned)victim_pick(life, life->victim->others));
+	if (victim_result(life, msg_connect(life->region, name, &options, &life->channel[i], in_ms(3))))
 		life->channel[i] = NULL;
 }
 
 static void live(struct life *life)
 {
-	uint64_t steps = 200 + pick(life, 2000), n;
+	uint64_t steps = 200 + victim_pick(life, 2000), n;
 	char name[16];
 
 	snprintf(name, sizeof(name), "v%u", life->victim->number);
 	for (n = 0; n < steps && !life->victim->stop; n++) {
-		unsigned i = (unsigned)pick(life, CHANNELS);
+		unsigned i = (unsigned)victim_pick(life, CHANNELS);
 		struct msg_wait_stats stats;
 
-		if (!life->listener && (n == 0 || !pick(life, 50)) &&
-			result(life, msg_listen(life->region, name, NULL, &life->listener)))
+		if (!life->listener && (n == 0 || !victim_pick(life, 50)) &&
+			victim_result(life, msg_listen(life->region, name, NULL, &life->listener)))
 			life->listener = NULL;
 		if (!life->channel[i])
 			open_one(life, i);
-		else if (pick(life, 2))
+		else if (victim_pick(life, 2))
 			send_some(life, life->channel[i]);
 		else
 			receive_some(life, life->channel[i]);
-		if (!pick(life, 8))
+		if (!victim_pick(life, 3))
+			victim_patterns(life);
+		if (!victim_pick(life, 8))
 			look_around(life);
-		if (!pick(life, 60))
+		if (!victim_pick(life, 60))
 			close_one(life, i);
-		if (!pick(life, 200) && life->listener) {
+		if (!victim_pick(life, 200) && life->listener) {
 			msg_unlisten(life->listener);
 			life->listener = NULL;
 		}
 		// Each fault is told once.
 		msg_wait_stats(life->region, &stats);
 		CHECK(life->faults <= stats.resets);
-		if (msg_peers(life->region, NULL, 0) < 0 && !pick(life, 4))
+		if (msg_peers(life->region, NULL, 0) < 0 && !victim_pick(life, 4))
 			break;
 	}
 	life->victim->faults += life->faults;
@@ -270,15 +264,15 @@ void victim_run(struct victim *victim)
 		life.random = random;
 		life.victim = victim;
 		wishes.deadline = in_ms(1000);
-		wishes.format = !pick(&life, 20);
-		if (result(&life, msg_attach(victim->path, &wishes, &life.region)))
+		wishes.format = !victim_pick(&life, 20);
+		if (victim_result(&life, msg_attach(victim->path, &wishes, &life.region)))
 			continue;
 		victim->joined++;
 		live(&life);
 		for (i = 0; i < CHANNELS; i++)
-			if (pick(&life, 2))
+			if (victim_pick(&life, 2))
 				close_one(&life, i);
 		msg_buffer_free(life.buffer);
-		result(&life, msg_leave(life.region));
+		victim_result(&life, msg_leave(life.region));
 	}
 }
