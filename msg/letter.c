@@ -104,6 +104,9 @@ int letter_peek(struct msg_channel *channel, unsigned words, struct letter_view 
 	view->views = 0;
 	if (!channel_readable(channel))
 		return 0;
+	// A letter is viewed whole or not at all.
+	if (channel->viewed_next - channel->viewed_first > MSG_BATCH_MAX - 2)
+		return -ENOBUFS;
 	n = msg_peek(channel, &span, 1, 0);
 	if (n < 1)
 		return n == -EAGAIN ? 0 : n;

@@ -48,7 +48,8 @@ struct letter_view {
 	unsigned views;              /* to be released; 0: nothing was taken */
 };
 
-/* The next letter, if there is one: 1; 0: nothing there. -EPIPE, -ECONNRESET, ...: and nothing will
+/* The next letter, if there is one: 1; 0: nothing there. -ENOBUFS: there is one, and too many are
+ * viewed already. -EPIPE, -ECONNRESET, ...: and nothing will
  * come. A record that is none, with a head of fewer words, ends the channel with a fault. */
 int letter_peek(struct msg_channel *channel, unsigned words, struct letter_view *view);
 

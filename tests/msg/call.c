@@ -406,6 +406,42 @@ static void buffers(void)
 	OK(msg_leave(region));
 }
 
+// More replies behind one that is looked at than can be viewed at once, in one record or in two.
+static void behind(void)
+{
+	struct stage stage = { .path = test_region(8 * MEGA), .ring = 32768 };
+	pid_t pid = test_spawn(echo_server, &stage);
+	struct msg_region *region;
+	struct msg_caller *caller = join(&stage, &region, 256);
+	struct msg_wait_item item = { .type = MSG_WAIT_PATTERN, .pattern = caller };
+	static uint8_t data[20000];
+	struct msg_call_result result;
+	unsigned round, i;
+
+	for (round = 0; round < 20; round++) {
+		for (i = 0; i < 100; i++) {
+			size_t len = (i + round) % (2 + round % 3) ? 10 + i : 17000 + i;
+
+			test_fill(data, len, i);
+			OK(msg_call_start(caller, data, len, MSG_FOREVER, (void *)(uintptr_t)len,
+				NULL, in_ms(20000)));
+		}
+		for (i = 0; i < 100; i++) {
+			OK(msg_call_take(caller, &result, in_ms(20000)));
+			EQUAL(result.result, (uintptr_t)result.user);
+			// It stays where it is while the others come.
+			if (i < 3)
+				msg_sleep_until(in_ms(10));
+			msg_wait(&item, 1, 0);
+			CHECK(test_filled(result.data, (size_t)result.result, i));
+		}
+	}
+	OK(msg_call(caller, NULL, 0, NULL, 0, in_ms(20000)));
+	test_join(pid);
+	msg_caller_close(caller);
+	OK(msg_leave(region));
+}
+
 /* ---- many callers; peers that die ---- */
 
 // For ever: calls, some of them cancelled, some given up, some large.
@@ -654,6 +690,7 @@ int main(int argc, char **argv)
 		{ "crossing", crossing, 0 },
 		{ "both_full", both_full, 0 },
 		{ "buffers", buffers, 0 },
+		{ "behind", behind, 0 },
 		{ "kinds", kinds, 0 },
 		{ "callers_die", callers_die, 90 },
 		{ "servers_die", servers_die, 90 },
