@@ -68,7 +68,7 @@ static void worker(void *arg)
 	static uint8_t data[60000];
 	unsigned i, k, rank;
 
-	OK(msg_group_join(region, stage->name, stage->size, &group, in_ms(30000)));
+	OK(msg_group_join(region, stage->name, stage->size, &group, in_ms(60000)));
 	rank = msg_group_rank(group);
 	EQUAL(msg_group_size(group), stage->size);
 	for (i = 0; i < stage->rounds; i++) {
@@ -76,7 +76,7 @@ static void worker(void *arg)
 		size_t len = i * 7919 % sizeof(data);
 
 		store(&stage->board->come[rank], i + 1);
-		EQUAL(msg_barrier(group, in_ms(20000)), 0);
+		EQUAL(msg_barrier(group, in_ms(60000)), 0);
 		for (k = 0; k < stage->size; k++)
 			CHECK(load(&stage->board->come[k]) >= i + 1);
 		if (rank == root)
@@ -94,7 +94,7 @@ static void worker(void *arg)
 		EQUAL(msg_group_member(group, k, &peer), 1);
 		EQUAL(peer.self, k == rank);
 	}
-	EQUAL(msg_barrier(group, in_ms(20000)), 0);
+	EQUAL(msg_barrier(group, in_ms(60000)), 0);
 	msg_group_leave(group);
 	OK(msg_leave(region));
 }
@@ -378,7 +378,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "together", together, 0 },
 		{ "asleep", asleep, 0 },
-		{ "many", many, 100 },
+		{ "many", many, 200 },
 		{ "several_groups", several_groups, 0 },
 		{ "alone", alone, 0 },
 		{ "deaths", deaths, 150 },
