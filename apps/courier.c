@@ -13,6 +13,7 @@
 
 #define S 1000000000ull
 #define LINK_MEMORY 65536
+#define LAST_WORD_NS (10 * S)
 
 static const char usage[] =
 	"usage: courier [--letters N] [--rate N] [--timeout SECONDS]\n"
@@ -173,7 +174,7 @@ static int exchange(struct courier *c)
 		}
 		tell(c);
 		if (!error && c->finished && c->over)
-			return msg_link_flush(c->link, msg_now_ns() + c->timeout_ns);
+			return msg_link_flush(c->link, msg_now_ns() + LAST_WORD_NS);
 		if (!error && msg_now_ns() - c->last_letter > c->timeout_ns)
 			error = -ETIMEDOUT;
 		if (!error)
@@ -233,7 +234,7 @@ int main(int argc, char **argv)
 	}
 	error = go_on(&c);
 	if (error) {
-		printf("courier: %s\n", msg_strerror(error));
+		news(&c, msg_strerror(error));
 		return 1;
 	}
 	news(&c, "done, all letters arrived");

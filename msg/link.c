@@ -48,6 +48,8 @@ static void forget(struct pattern *pattern)
 {
 	struct link_seat *seat = (struct link_seat *)pattern;
 
+	if (seat->channel)
+		link_see_released(seat);
 	// Channel and listener end with the region.
 	if (seat->asking && !pattern->region->error)
 		connect_abandon(&seat->connecting);
@@ -59,6 +61,15 @@ static void forget(struct pattern *pattern)
 static const struct pattern_ops link_ops = {
 	.step = step, .due = due, .tend = tend, .forget = forget,
 };
+
+void links_look(struct msg_region *region)
+{
+	struct pattern *pattern;
+
+	for (pattern = region->patterns; pattern; pattern = pattern->next)
+		if (pattern->ops == &link_ops && ((struct link_seat *)pattern)->channel)
+			link_see_released((struct link_seat *)pattern);
+}
 
 /* ---- waiting ---- */
 

@@ -50,6 +50,8 @@ REGION_INLINE struct msg_region *link_region(const struct msg_link *link)
 void link_advance(struct msg_link *link);
 /* Sends what is on its way, as far as there is room. Only while LINK_UP. */
 void link_push(struct link_seat *seat);
+/* Looks what the other end has received by now. Reads the region and writes nothing there. */
+void link_see_released(struct link_seat *seat);
 /* Gives up the channel, or the asking for one. */
 void link_drop(struct link_seat *seat);
 /* The app has the message that was in view, or it was an END: the next one. */

@@ -256,7 +256,7 @@ void link_push(struct link_seat *seat)
 	}
 }
 
-static void see_released(struct link_seat *seat)
+void link_see_released(struct link_seat *seat)
 {
 	struct msg_channel *channel = seat->channel;
 
@@ -280,7 +280,7 @@ static bool pull(struct link_seat *seat)
 		return false;
 	if (got < 0) {
 		// The last word counts: the other end may have received all, and gone for good.
-		see_released(seat);
+		link_see_released(seat);
 		link_drop(seat);
 		return true;
 	}
@@ -329,7 +329,7 @@ void link_advance(struct msg_link *link)
 			context_now(link_region(link)->context) >= seat->greet_until)
 			link_drop(seat);
 		if (link->phase == LINK_UP && seat->channel) {
-			see_released(seat);
+			link_see_released(seat);
 			link_push(seat);
 		}
 		if (seat->view.data && seat->head.type == LINK_END) {

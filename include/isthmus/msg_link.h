@@ -69,7 +69,9 @@ int msg_link_send(struct msg_link *link, const void *data, size_t len, uint64_t 
  * finished, and all is received. */
 int64_t msg_link_recv(struct msg_link *link, void *data, size_t size, uint64_t deadline);
 
-/* Waits until the other end has received all that was sent. -EAGAIN, -ETIMEDOUT. */
+/* Waits until the other end is known to have received all that was sent. -EAGAIN, -ETIMEDOUT: when this end lost its
+ * region in the last moment, and the other one has received all meanwhile and gone for good, that can't be
+ * known any more. */
 int msg_link_flush(struct msg_link *link, uint64_t deadline);
 
 /* Says that nothing more will be sent; that travels like a message. -EAGAIN: no room for it now. Repeating it
