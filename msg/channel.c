@@ -309,8 +309,9 @@ void channel_opened(struct msg_channel *channel)
 	if (!presence_check_self(channel->region))
 		return;
 	region_store32(&channel->mine->peer_index, channel->their_index);
-	region_store32(&channel->mine->peer_generation, channel->their_generation);
-	region_store_release32(&channel->mine->released, channel->rx.released);
+	region_store32(&channel->mine->released, channel->rx.released);
+	// Pairs with the look at it in channel_update_released: from here on `released` counts.
+	region_store_release32(&channel->mine->peer_generation, channel->their_generation);
 	channel->opened = true;
 	channel_set_state(channel, CHANNEL_OPEN);
 }

@@ -74,8 +74,9 @@ bool channel_update_released(struct msg_channel *channel)
 	// (A look at one that we closed may end with its being freed.)
 	if (STATUS_STATE(channel->their_status) == CHANNEL_CONNECT && !channel->lingering)
 		channel_check(channel);
+	// Pairs with the release in channel_opened.
 	if (STATUS_STATE(channel->their_status) != CHANNEL_OPEN &&
-		region_load32(&channel->theirs->peer_generation) != channel->generation)
+		region_load_acquire32(&channel->theirs->peer_generation) != channel->generation)
 		return true;
 	// Pairs with the release in ring_give_back: the receiver has read what it gave back.
 	seen = region_load_acquire32(&channel->theirs->released);
