@@ -179,7 +179,7 @@ static void count_victims(const char *what)
 		"faults told\n", what, (unsigned long long)arena->writes,
 		(unsigned long long)steps, (unsigned long long)joined,
 		(unsigned long long)messages, (unsigned long long)faults);
-	CHECK(joined && faults);
+	CHECK(joined);
 }
 
 static void everywhere(void)
