@@ -449,6 +449,10 @@ static int enter(struct gathering *g, struct msg_group **result, uint64_t deadli
 	region->group = group;
 	g->members = NULL;
 	describe_members(group);
+	if (!presence_check_self(region)) {
+		msg_group_leave(group);
+		return region->error;
+	}
 	if (!g->listener) {
 		region_store64(&g->mine->generation, g->generation);
 		set_phase(g, GROUP_MEMBER);

@@ -172,6 +172,12 @@ static int give(struct msg_group *group, uint32_t call, const void *data, size_t
 		return err;
 	to = msg_buffer_data(group->buffer);
 	region_copy_in(region->context->ops->copy_in, to, data, len);
+	// That may have taken long: not into the slot of a successor.
+	if (!presence_check_self(region)) {
+		msg_buffer_free(group->buffer);
+		group->buffer = NULL;
+		return region->error;
+	}
 	region_store64(&group->mine->offset, region_offset(region, to));
 	region_store64(&group->mine->length, len);
 	group->length = len;

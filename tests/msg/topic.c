@@ -38,7 +38,7 @@ static void publish(struct msg_topic *topic, uint64_t number)
 
 	message.number = number;
 	test_fill(message.data, len - 8, number);
-	OK(msg_publish(topic, &message, len, in_ms(20000)));
+	OK(msg_publish(topic, &message, len, in_ms(60000)));
 }
 
 // The next one: whole, and what its mark says it is. False: the end.
