@@ -83,12 +83,10 @@ int letter_post(struct msg_channel *channel, const struct letter *letter, bool *
 
 	if (err == -EAGAIN && !*blocked) {
 		*blocked = true;
+		// Nobody needs a fence here: only who sleeps must be rung, and before that the
+		// pattern's step, or tend, tries again behind the fence of mark_asleep.
 		letter_want(channel, true);
-		// The receiver may not have seen it when it released: look again.
-		region_fence();
-		err = letter_send(channel, letter);
-	}
-	if (err != -EAGAIN && *blocked) {
+	} else if (err != -EAGAIN && *blocked) {
 		*blocked = false;
 		letter_want(channel, false);
 	}
