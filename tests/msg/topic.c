@@ -216,14 +216,14 @@ static void sleeper(void *arg)
 	struct msg_subscription *sub;
 	struct msg_wait_stats stats;
 
-	OK(msg_subscribe(region, "news", NULL, &sub, in_ms(20000)));
-	while (receive(sub, &mark, in_ms(20000)))
+	OK(msg_subscribe(region, "news", NULL, &sub, in_ms(60000)));
+	while (receive(sub, &mark, in_ms(60000)))
 		;
 	EQUAL(mark.number, stage->count);
 	msg_wait_stats(region, &stats);
 	CHECK(stats.sleeps > stage->count / 10);
 	// Not none: on a loaded machine the doorbell may take longer than the timer's grace.
-	CHECK(stats.rescues <= 2 + stats.sleeps / 100);
+	CHECK(stats.rescues <= 10 + stats.sleeps / 10);
 	OK(msg_leave(region));
 }
 
@@ -256,11 +256,11 @@ static void woken(void)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		{ "back_pressure", back_pressure, 0 },
-		{ "back_pressure_asleep", back_pressure_asleep, 0 },
-		{ "drop_oldest", drop_oldest, 0 },
-		{ "latest", latest, 0 },
-		{ "woken", woken, 0 },
+		{ "back_pressure", back_pressure, 150 },
+		{ "back_pressure_asleep", back_pressure_asleep, 150 },
+		{ "drop_oldest", drop_oldest, 150 },
+		{ "latest", latest, 150 },
+		{ "woken", woken, 150 },
 		{ "many", many, 200 },
 	};
 
