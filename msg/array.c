@@ -109,8 +109,5 @@ int msg_recv_array(struct msg_channel *channel, void *data, size_t size, unsigne
 		n += take(channel, header, (uint8_t *)data + (uint64_t)n * size, from, size,
 			count - n);
 	} while (n < count && (header = channel_poll(channel)));
-	if (!n)
-		return channel->error ? channel->error : err;
-	err = channel_received(channel, channel->rx.head, n, (uint64_t)n * size);
-	return err ? err : (int)n;
+	return channel_taken(channel, n, (uint64_t)n * size, err);
 }

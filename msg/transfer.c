@@ -452,6 +452,14 @@ int64_t msg_next_length(struct msg_channel *channel, uint64_t deadline)
 	return channel_locate(channel, header, &from, &len) ? (int64_t)len : channel->error;
 }
 
+int channel_taken(struct msg_channel *channel, unsigned messages, uint64_t bytes, int err)
+{
+	if (!messages)
+		return channel->error ? channel->error : err;
+	err = channel_received(channel, channel->rx.head, messages, bytes);
+	return err ? err : (int)messages;
+}
+
 int msg_recv_batch(struct msg_channel *channel, struct msg_span *spans, unsigned count,
 	uint64_t deadline)
 {
@@ -477,10 +485,7 @@ int msg_recv_batch(struct msg_channel *channel, struct msg_span *spans, unsigned
 		spans[n++].len = len;
 		bytes += len;
 	} while (n < count && n < MSG_BATCH_MAX && (header = channel_poll(channel)));
-	if (!n)
-		return channel->error ? channel->error : err;
-	err = channel_received(channel, channel->rx.head, n, bytes);
-	return err ? err : (int)n;
+	return channel_taken(channel, n, bytes, err);
 }
 
 int msg_peek(struct msg_channel *channel, struct msg_span *spans, unsigned count, uint64_t deadline)

@@ -61,6 +61,9 @@ REGION_INLINE void channel_step(struct msg_channel *channel, uint64_t header)
 int channel_received(struct msg_channel *channel, uint32_t position, uint64_t messages,
 	uint64_t bytes);
 
+/* The end of a receipt of several: so many were taken before err ended it. Returns what the app gets. */
+int channel_taken(struct msg_channel *channel, unsigned messages, uint64_t bytes, int err);
+
 /* A peer that was stopped and taken for dead must not write into its successor's slot. */
 REGION_INLINE bool channel_slot_ours(const struct msg_channel *channel)
 {
