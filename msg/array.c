@@ -33,6 +33,7 @@ static void run_send(struct msg_channel *channel, const void *data, size_t size,
 
 	region_store64((uint64_t *)payload, (uint64_t)count << 32 | size);
 	region_copy_in(channel->region->context->ops->copy_in, payload + offset, data, bytes);
+	ring_fetch_ahead(&channel->tx);
 	channel_publish(channel, count + channel->pending_sent, bytes + channel->pending_bytes);
 	channel->pending_sent = channel->pending_bytes = 0;
 }

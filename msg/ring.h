@@ -35,6 +35,9 @@
 #define RING_HEADER     8u
 #define RING_ALIGN      16u
 #define RING_LINE       64u
+#ifndef RING_AHEAD
+#define RING_AHEAD      40u
+#endif
 #define RING_MIN        1024u
 #define RING_MAX        (64u << 20)
 
@@ -195,6 +198,19 @@ REGION_INLINE void ring_trim(struct ring_tx *tx, uint32_t len)
 {
 	tx->header = ring_header(tx->newest, len, RING_MESSAGE, 0);
 	tx->tail = tx->newest + ring_record(len);
+}
+
+/* Fetches the lines behind what is reserved, which the next run will take, if they are free: the
+ * receiver has them, and they come while the fence waits for those of this one. */
+REGION_INLINE void ring_fetch_ahead(const struct ring_tx *tx)
+{
+	uint32_t at = (tx->tail + RING_LINE - 1) & ~(RING_LINE - 1);
+	unsigned i;
+
+	if (at + RING_AHEAD * RING_LINE - tx->released > tx->mask)
+		return;
+	for (i = 0; i < RING_AHEAD; i++, at += RING_LINE)
+		region_fetch(tx->data + (at & tx->mask));
 }
 
 /* Drops everything reserved. */
