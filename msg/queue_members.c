@@ -137,6 +137,19 @@ static bool item_returns(const struct item *item, const struct member *member)
 	       item->worker->channel->peer_life == member->channel->peer_life;
 }
 
+// Has its producer told here what it still waits for, and not that one?
+static bool item_settled(const struct msg_dispatcher *d, struct item_id id)
+{
+	const struct member *member;
+
+	for (member = d->members; member; member = member->next)
+		if (member->role == ROLE_PRODUCER && member->reported &&
+			member->channel->peer_life == id.life &&
+			member->instance >> 48 == id.number >> 48)
+			return true;
+	return false;
+}
+
 // What a worker holds since a former dispatcher.
 static bool take_held(struct msg_dispatcher *d, struct member *member)
 {
@@ -148,7 +161,7 @@ static bool take_held(struct msg_dispatcher *d, struct member *member)
 	if (item && item_returns(item, member)) {
 		item->worker->count--;
 		item_give(item, member);
-	} else if (item && item->state != ITEM_WAITING) {
+	} else if (item ? item->state != ITEM_WAITING : item_settled(d, id)) {
 		// Somebody else has it, or did it: this one's will come to nothing.
 		member->strays++;
 	} else if (item) {
@@ -185,7 +198,8 @@ static bool take_done(struct msg_dispatcher *d, struct member *member)
 		return fault(member, "result of work that it doesn't have", 2);
 	if (!mine && !member->reported && ++member->reports > 2 * MSG_QUEUE_WINDOW_MAX)
 		return fault(member, "a report that can't be", 0);
-	if (!mine && (item ? item->state != ITEM_WAITING : member->reported)) {
+	if (!mine && (item ? item->state != ITEM_WAITING :
+		member->reported || item_settled(d, id))) {
 		// Done by another as well, or wanted by nobody.
 		if (!tell_safe(d, member, id))
 			return false;

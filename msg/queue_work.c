@@ -27,6 +27,7 @@ enum job_state {
 struct job {
 	enum job_state state;
 	bool tell;                /* the dispatcher has to be told */
+	bool told;                /* ... and was, before REPORTED: no more about it until then */
 	bool before;
 	unsigned deliveries;
 	uint32_t generation;
@@ -73,6 +74,7 @@ static void session_begin(struct msg_worker *worker)
 	for (i = 0; i < worker->count; i++) {
 		struct job *job = &worker->jobs[i];
 
+		job->told = false;
 		if (job->state == JOB_BACK) {
 			worker->unsafe--;
 			job_free(worker, job);
@@ -159,6 +161,7 @@ static int tell_one(struct msg_worker *worker, struct job *job)
 	if (err)
 		return err;
 	job->tell = false;
+	job->told = true;
 	worker->tells--;
 	if (job->state == JOB_BACK) {
 		worker->unsafe--;
@@ -172,11 +175,18 @@ static void tell_all(struct msg_worker *worker)
 	struct letter reported = { .words = QUEUE_WORDS, .head = { QUEUE_REPORTED } };
 	uint32_t i;
 
-	for (i = 0; i < worker->count && worker->tells; i++)
-		if (worker->jobs[i].tell && tell_one(worker, &worker->jobs[i]))
+	for (i = 0; i < worker->count && worker->tells; i++) {
+		struct job *job = &worker->jobs[i];
+
+		if (job->tell && (worker->reported || !job->told) && tell_one(worker, job))
 			return;
-	if (!worker->reported)
-		worker->reported = !link_send(&worker->link, &reported);
+	}
+	if (worker->reported || link_send(&worker->link, &reported))
+		return;
+	worker->reported = true;
+	// What became done meanwhile.
+	if (worker->tells)
+		tell_all(worker);
 }
 
 static void advance(struct msg_worker *worker)

@@ -381,6 +381,50 @@ static void wild_reports(void)
 	stage_end(stage);
 }
 
+// Reports about items that their producer has no need of any more: settled at once, nothing is kept.
+static void settled(void)
+{
+	struct stage s, *stage = &s;
+	struct msg_queue_stats stats;
+	struct letter_view view;
+	uint64_t life, end = in_ms(20000);
+	unsigned i;
+
+	stage_begin(stage);
+	life = stage->honest->life;
+	OK(msg_dispatcher_open(stage->victim, "v", NULL, &stage->dispatcher));
+	OK(msg_producer_open(stage->honest, "v", NULL, &stage->producer));
+	OK(msg_producer_put(stage->producer, "item", 4, NULL, 0));
+	do {
+		CHECK(msg_now_ns() < end);
+		turn(stage);
+		msg_producer_flush(stage->producer, 0);
+		msg_dispatcher_stats(stage->dispatcher, &stats);
+	} while (!stats.outstanding);
+	rogue_connect(stage, KIND_QUEUE);
+	QUEUE(QUEUE_HEAD(QUEUE_WORKER, 1), 0, 0);
+	QUEUE(QUEUE_DONE, life, 1ull << 48 | 5 << 16);
+	QUEUE(QUEUE_HELD, life, 1ull << 48 | 6 << 16);
+	QUEUE(QUEUE_REPORTED, 0, 0);
+	turn(stage);
+	QUEUE(QUEUE_DONE, life, 1ull << 48 | 6 << 16);
+	turn(stage);
+	for (i = 0; i < 4; i++) {
+		static const enum queue_type types[] = { QUEUE_WELCOME, QUEUE_SAFE, QUEUE_SAFE,
+			QUEUE_GIVE };
+
+		EQUAL(letter_peek(stage->channel, QUEUE_WORDS, &view), 1);
+		EQUAL(LETTER_TYPE(view.head[0]), types[i]);
+		EQUAL(view.head[2] & 0xffffffff, i == 1 ? 5 << 16 : i == 2 ? 6 << 16 :
+			i == 3 ? 1 << 16 : 0);
+		letter_release(stage->channel, &view);
+	}
+	msg_dispatcher_stats(stage->dispatcher, &stats);
+	EQUAL(stats.outstanding, 1);
+	EQUAL(stats.done, 0);
+	stage_end(stage);
+}
+
 /* ---- producers and workers ---- */
 
 static void member_rules(void)
@@ -673,6 +717,7 @@ int main(int argc, char **argv)
 		{ "server_rules", server_rules, 0 },
 		{ "caller_rules", caller_rules, 0 },
 		{ "dispatcher_rules", dispatcher_rules, 0 },
+		{ "settled", settled, 0 },
 		{ "member_rules", member_rules, 0 },
 		{ "gone", gone, 0 },
 		{ "wild_reports", wild_reports, 0 },

@@ -391,6 +391,33 @@ static void all_die(void)
 	deaths(6000, 40, 8);
 }
 
+// Stopped for longer than the death time and resumed: the others went on without it, and it comes back.
+static void stalls(void)
+{
+	struct stage stage = stage_new(16 * MEGA);
+	pid_t peers[5], producer;
+	uint64_t random = 17;
+	unsigned k, i;
+
+	stage.work_ns = 2 * MS;
+	stage.count = 4000;
+	for (i = 0; i < 5; i++, stage.seed++)
+		peers[i] = test_spawn(i < 2 ? dispatcher_peer : worker_peer, &stage);
+	producer = test_spawn(producing_peer, &stage);
+	for (k = 0; k < 8; k++) {
+		i = (unsigned)(test_random(&random) % 5);
+		msg_sleep_until(in_ms(50 + test_random(&random) % 100));
+		kill(peers[i], SIGSTOP);
+		msg_sleep_until(in_ms(700));
+		kill(peers[i], SIGCONT);
+	}
+	test_join(producer);
+	check_log(&stage, stage.count);
+	stage.log->stop = true;
+	for (i = 0; i < 5; i++)
+		test_join(peers[i]);
+}
+
 // Puts without end.
 static void mortal_producer(void *arg)
 {
@@ -518,6 +545,7 @@ int main(int argc, char **argv)
 		{ "workers_die", workers_die, 90 },
 		{ "dispatchers_die", dispatchers_die, 120 },
 		{ "all_die", all_die, 120 },
+		{ "stalls", stalls, 120 },
 		{ "producers_die", producers_die, 90 },
 	};
 
