@@ -345,8 +345,9 @@ static void do_work(struct msg_worker *worker, unsigned *redelivered)
 {
 	struct msg_work work;
 	uint64_t number;
+	int err = 0;
 
-	while (worker && !msg_worker_take(worker, &work, 0)) {
+	while (worker && !(err = msg_worker_take(worker, &work, 0))) {
 		EQUAL(work.len, 8);
 		memcpy(&number, work.data, 8);
 		number = work_of(number);
@@ -354,6 +355,8 @@ static void do_work(struct msg_worker *worker, unsigned *redelivered)
 			*redelivered += work.redelivered;
 		sure(msg_worker_done(worker, work.token, &number, 8));
 	}
+	if (err == -ESTALE)
+		_exit(STAGE_EVICTED);
 }
 
 // Whatever is ours of the queue goes on, for some milliseconds.
