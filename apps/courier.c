@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Two peers that send each other numbered letters and count those that arrive, while the devices under
- * them are unplugged and plugged in again, and guests are moved. All of it is in go_on(): whoever has
- * lost its region waits for the next one, and the link goes on where it was.
+ * Two peers that send each other numbered letters and count those that arrive, while the devices
+ * under them are unplugged and plugged in again, and guests are moved. All of it is in go_on():
+ * whoever has lost its region waits for the next one, and the link goes on where it was.
  */
 #include <errno.h>
 #include <stdbool.h>

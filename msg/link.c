@@ -96,8 +96,8 @@ static void set_want(struct msg_link *link, bool want)
 }
 
 /*
- * The name that was ours may still be our former self's, if that could not leave in order: until it is seen to be dead.
- * Listening pauses for a moment, so it is no part of step().
+ * The name that was ours may still be our former self's, if that could not leave in order: until
+ * it is seen to be dead. Listening pauses for a moment, so it is no part of step().
  */
 static int listen_here(struct msg_link *link)
 {
@@ -106,7 +106,8 @@ static int listen_here(struct msg_link *link)
 	bool inside = link->inside;
 	int err;
 
-	if (!link->listens || seat->listener || inside || context_now(region->context) < seat->retry_ns)
+	if (!link->listens || seat->listener || inside ||
+		context_now(region->context) < seat->retry_ns)
 		return 0;
 	link->inside = true; // tend() comes by meanwhile
 	err = endpoint_listen(region, link->name, NULL, KIND_LINK, &seat->listener);
@@ -155,7 +156,8 @@ static int link_wait(struct msg_link *link, bool (*granted)(const struct msg_lin
 
 /* ---- the app's side ---- */
 
-int msg_link_open(void *memory, size_t size, const char *name, bool listens, struct msg_link **result)
+int msg_link_open(void *memory, size_t size, const char *name, bool listens,
+	struct msg_link **result)
 {
 	struct msg_link *link = memory;
 	char copy[WIRE_NAME];
@@ -323,7 +325,9 @@ int msg_link_undelivered(struct msg_link *link, unsigned i, struct msg_span *mes
 int msg_link_restart(struct msg_link *link)
 {
 	struct link_seat *seat = link->seat;
-	struct msg_link fresh = { .listens = link->listens, .listened = link->listened, .seat = seat };
+	struct msg_link fresh = {
+		.listens = link->listens, .listened = link->listened, .seat = seat,
+	};
 	unsigned i;
 
 	if (seat && !link_region(link)->error)
@@ -343,7 +347,8 @@ void *msg_link_item(struct msg_link *link)
 void msg_link_stats(const struct msg_link *link, struct msg_link_stats *stats)
 {
 	*stats = (struct msg_link_stats){
-		.connected = link->phase == LINK_UP && link->seat && !link->seat->channel->send_error,
+		.connected = link->phase == LINK_UP && link->seat &&
+			!link->seat->channel->send_error,
 		.finished = link->peer_finished,
 		.sent = link->store.next_number - link->finished,
 		.delivered = link->store.first_number < link->store.next_number - link->finished ?

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What travels on a channel of KIND_LINK. Each record begins with two words, in docs/wire-format.md,
- * "Links":
+ * What travels on a channel of KIND_LINK. Each record begins with two words, in
+ * docs/wire-format.md, "Links":
  *
  *   word 0  bits 0..7 enum link_record; the rest 0
  *   word 1  DATA, END: the record's number; else 0
@@ -38,7 +38,8 @@ struct link_hello {
 	uint64_t next;         /* number that its next record will have */
 };
 
-/* The region is about to be left: a last look at what the other ends have received. Changes nothing there. */
+/* The region is about to be left: a last look at what the other ends have received. Changes
+ * nothing there. */
 void links_look(struct msg_region *region);
 
 /* The records on their way, oldest first, in one ring of memory. */
@@ -53,7 +54,8 @@ struct link_kept {
 struct link_store {
 	uint8_t *base;
 	uint32_t capacity;              /* bytes, a multiple of 8 */
-	uint64_t first, cursor, next;   /* free-running: the oldest record, the first unsent one, the end */
+	/* Free-running: the oldest record, the first unsent one, the end. */
+	uint64_t first, cursor, next;
 	uint64_t first_number, cursor_number, next_number;
 };
 

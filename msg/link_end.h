@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One end of a link, as its two files see it: link.c has the app's side, link_session.c the channels. */
+/* One end of a link, as its two files see it: link.c has the app's side, link_session.c the
+ * channels. */
 #ifndef MSG_LINK_END_H
 #define MSG_LINK_END_H
 

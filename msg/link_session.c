@@ -8,11 +8,11 @@
  *   UP        records flow                             records flow
  *   BROKEN    the two memories don't fit: nothing goes on before msg_link_restart
  *
- * A channel that ends leads back to SEEKING. Each end numbers its records through all channels, and keeps
- * those that the other has not released; a greeting says which one each wants next. Sessions have
- * random names, so that an end that was put back to an earlier state is found out: it doesn't know
- * the last one. The connecting end may have missed the ANSWER of some sessions that the listening
- * end has completed; those it remembers as tried.
+ * A channel that ends leads back to SEEKING. Each end numbers its records through all channels,
+ * and keeps those that the other has not released; a greeting says which one each wants next.
+ * Sessions have random names, so that an end that was put back to an earlier state is found out:
+ * it doesn't know the last one. The connecting end may have missed the ANSWER of some sessions
+ * that the listening end has completed; those it remembers as tried.
  */
 #include "msg/link_end.h"
 
@@ -45,7 +45,7 @@ void link_drop(struct link_seat *seat)
 static uint64_t random_name(const struct msg_region *region)
 {
 	const struct msg_wait_ops *ops = region->context->ops;
-	// A guest that was put back to an earlier state draws the same number again, but in another life.
+	// A guest that was put back to an earlier state draws the same number, but in another life.
 	uint64_t name = ops->random(ops->arg) ^ region->life * 0x9e3779b97f4a7c15u;
 
 	return name ? name : 1;
@@ -295,7 +295,7 @@ static bool pull(struct link_seat *seat)
 		}
 		link->duplicates++;
 	} else if (link->phase == LINK_UP) {
-		// RESET comes here, too: the listening end doesn't wait for the answer to its greeting.
+		// RESET comes here, too: the listening end awaits no answer to its greeting.
 		link_break(link, -ECONNRESET);
 	} else {
 		greet(seat, &head, &view);

@@ -122,9 +122,10 @@ static int look(struct move *m, unsigned int turn, struct text *error)
 }
 
 /*
- * Under TCG a running guest can't be copied: measured, one move in twenty on a busy host brings a page as it was some time
- * before, in RAM as in a region. A write that QEMU's translator is about to do as the dirty bits are cleared goes unseen, and
- * those after it too. Nothing is written while the guest stands still.
+ * Under TCG a running guest can't be copied: measured, one move in twenty on a busy host brings a page
+ * as it was some time before, in RAM as in a region. A write that QEMU's translator is about to do as
+ * the dirty bits are cleared goes unseen, and those after it too. Nothing is written while the guest
+ * stands still.
  */
 static bool stand_still(struct move *m, struct text *error)
 {

@@ -116,13 +116,13 @@ uint64_t ivshmem_storms(const struct ivshmem *device, unsigned int vector);
 int ivshmem_wait(struct ivshmem *device, unsigned int vector, uint64_t *seen, uint64_t deadline_ns);
 
 /*
- * Waits until this VM's QEMU knows whom it may ring. A device is there, and has its id, before QEMU has read the
- * server's list of peers; until then it drops rings without a word, those to oneself too. The list ends with one's own
- * vectors, so that a ring to oneself which arrives shows that every peer that was there before is known. @vector has its
- * handler (ivshmem_set_handler()) and is one that the server gave this VM; its count may go up by more than one, for a
- * moment after the return too. Rings again and again, at the latest after 50 ms, until one arrives: 0; or errors of
- * ivshmem_wait().
- * Source: QEMU, hw/misc/ivshmem.c, ivshmem_recv_setup() and ivshmem_read().
+ * Waits until this VM's QEMU knows whom it may ring. A device is there, and has its id, before QEMU has
+ * read the server's list of peers; until then it drops rings without a word, those to oneself too. The
+ * list ends with one's own vectors, so that a ring to oneself which arrives shows that every peer that
+ * was there before is known. @vector has its handler (ivshmem_set_handler()) and is one that the server
+ * gave this VM; its count may go up by more than one, for a moment after the return too. Rings again
+ * and again, at the latest after 50 ms, until one arrives: 0; or errors of ivshmem_wait(). Source: QEMU,
+ * hw/misc/ivshmem.c, ivshmem_recv_setup() and ivshmem_read().
  */
 int ivshmem_await_doorbell(struct ivshmem *device, unsigned int vector, uint64_t deadline_ns);
 

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A conversation that outlives its channels. "talk stays" and "talk moves" are the two ends of the link
- * "hub". Both send numbered messages with checked payloads, each at its own pace; both demand that
- * every number comes once and in order, over all channels, unplugs, deaths and migrations.
+ * A conversation that outlives its channels. "talk stays" and "talk moves" are the two ends of the
+ * link "hub". Both send numbered messages with checked payloads, each at its own pace; both demand
+ * that every number comes once and in order, over all channels, unplugs, deaths and migrations.
  *
- *   talk stays|moves [WHERE] [--rounds N] [--messages N] [--deaf] [--no-events] [--delay MS] [--ask] [--full] [--anew]
+ *   talk stays|moves [WHERE] [--rounds N] [--messages N] [--deaf] [--no-events] [--delay MS]
+ *        [--ask] [--full] [--anew]
  *
  * Whoever loses its region waits for the next one. moves: after N rounds (attachments) and N more
- * messages it finishes; the other one answers with its own end, and both tell their totals. --deaf:
- * receives nothing until the first channel is over, so that the other's send blocks. --no-events:
- * never asks for events, and blocks in msg_link_send and msg_link_recv. --delay: asks for so much
- * time when its device shall leave, and goes on talking. --ask: the rounds don't count, it
- * finishes when a "q" comes on standard input. --full: sends all that there is room for. --anew:
- * when the two memories of the conversation don't fit, says what was lost and begins a new one.
+ * messages it finishes; the other one answers with its own end, and both tell their totals.
+ * --deaf: receives nothing until the first channel is over, so that the other's send blocks.
+ * --no-events: never asks for events, and blocks in msg_link_send and msg_link_recv. --delay: asks
+ * for so much time when its device shall leave, and goes on talking. --ask: the rounds don't
+ * count, it finishes when a "q" comes on standard input. --full: sends all that there is room for.
+ * --anew: when the two memories of the conversation don't fit, says what was lost and begins a new
+ * one.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -168,7 +170,8 @@ static bool asked_to_end(void)
 
 	FD_ZERO(&reading);
 	FD_SET(STDIN_FILENO, &reading);
-	if (talk.ask && !talk.asked_to_end && select(STDIN_FILENO + 1, &reading, NULL, NULL, &none) > 0)
+	if (talk.ask && !talk.asked_to_end &&
+		select(STDIN_FILENO + 1, &reading, NULL, NULL, &none) > 0)
 		talk.asked_to_end = read(STDIN_FILENO, &c, 1) == 1 && c == 'q';
 	return talk.asked_to_end;
 }
@@ -177,7 +180,9 @@ static bool may_end(void)
 {
 	if (talk.stays)
 		return talk.finished;
-	return talk.ask ? asked_to_end() : talk.round >= talk.rounds && talk.in_round >= talk.messages;
+	if (talk.ask)
+		return asked_to_end();
+	return talk.round >= talk.rounds && talk.in_round >= talk.messages;
 }
 
 /* Until all is said (0), the region is gone (negative), or there is a fault (1). */
@@ -257,8 +262,8 @@ static int come(void)
 	talk.round++;
 	talk.in_round = 0;
 	msg_self(talk.region, &self);
-	printf("%s %u epoch %u id %d\n", talk.stays ? "listening" : "attached", talk.round, self.epoch,
-		(int)self.id);
+	printf("%s %u epoch %u id %d\n", talk.stays ? "listening" : "attached", talk.round,
+		self.epoch, (int)self.id);
 	fflush(stdout);
 	return 0;
 }
@@ -328,11 +333,13 @@ int main(int argc, char **argv)
 		return fail("the link", err);
 	err = talk_all();
 	msg_link_stats(talk.link, &stats);
-	if (!err && (stats.sent != talk.sent || stats.received != talk.received || stats.delivered != stats.sent))
+	if (!err && (stats.sent != talk.sent || stats.received != talk.received ||
+		stats.delivered != stats.sent))
 		err = fail("the link counts otherwise", 0);
 	if (!err)
-		printf("PASS sent %" PRIu64 ", received %" PRIu64 ", %u rounds, %" PRIu64 " sent again, %" PRIu64
-		       " dropped as known\n", talk.sent, talk.received, talk.round, stats.again, stats.duplicates);
+		printf("PASS sent %" PRIu64 ", received %" PRIu64 ", %u rounds, %" PRIu64
+			" sent again, %" PRIu64 " dropped as known\n", talk.sent, talk.received,
+			talk.round, stats.again, stats.duplicates);
 	msg_link_close(talk.link);
 	msg_leave(talk.region);
 	return err ? 1 : 0;
