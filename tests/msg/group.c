@@ -12,7 +12,7 @@
 #define MEGA    (1u << 20)
 #define MEMBERS 8
 #define MOST    64
-#define DEATH   (400 * MS)
+#define DEATH   (1000 * MS)
 
 /* What the processes tell each other past the region. */
 struct board {
@@ -83,7 +83,7 @@ static void worker(void *arg)
 			test_fill(data, len, i);
 		else
 			memset(data, 0xee, sizeof(data));
-		EQUAL(msg_broadcast(group, root, data, rank == root ? len : sizeof(data), in_ms(20000)),
+		EQUAL(msg_broadcast(group, root, data, rank == root ? len : sizeof(data), in_ms(60000)),
 			len);
 		CHECK(test_filled(data, len, i));
 	}
@@ -162,7 +162,7 @@ static void other_size(void *arg)
 	struct msg_group *group;
 
 	msg_sleep_until(in_ms(200));
-	EQUAL(msg_group_join(region, "two", 3, &group, in_ms(20000)), -EINVAL);
+	EQUAL(msg_group_join(region, "two", 3, &group, in_ms(60000)), -EINVAL);
 	OK(msg_listen(region, "plain", NULL, &(struct msg_listener *){ NULL }));
 	for (;;)
 		msg_sleep_until(in_ms(1000));
@@ -174,7 +174,7 @@ static void joins_only(void *arg)
 	struct msg_region *region = attach(stage);
 	struct msg_group *group;
 
-	OK(msg_group_join(region, stage->name, stage->size, &group, in_ms(20000)));
+	OK(msg_group_join(region, stage->name, stage->size, &group, in_ms(60000)));
 	for (;;)
 		msg_sleep_until(in_ms(1000));
 }
@@ -202,19 +202,19 @@ static void alone(void)
 	// Others of another size, and something else under the name.
 	pid = test_spawn(other_size, &stage);
 	EQUAL(msg_group_join(region, "two", 2, &group, in_ms(600)), -ETIMEDOUT);
-	EQUAL(msg_group_join(region, "plain", 2, &group, in_ms(20000)), -EPROTOTYPE);
+	EQUAL(msg_group_join(region, "plain", 2, &group, in_ms(60000)), -EPROTOTYPE);
 	test_kill(pid);
 	// Not held against us.
 	pid = test_spawn(joins_only, &stage);
-	OK(msg_group_join(region, "two", 2, &group, in_ms(20000)));
-	EQUAL(msg_group_join(region, "other", 1, &other, in_ms(20000)), -EBUSY);
+	OK(msg_group_join(region, "two", 2, &group, in_ms(60000)));
+	EQUAL(msg_group_join(region, "other", 1, &other, in_ms(60000)), -EBUSY);
 	EQUAL(msg_broadcast(group, 2, data, sizeof(data), in_ms(10)), -EINVAL);
 	EQUAL(msg_group_member(group, 2, &peer), -ENOENT);
 	test_kill(pid);
-	EQUAL(msg_barrier(group, in_ms(20000)), 1);
+	EQUAL(msg_barrier(group, in_ms(60000)), 1);
 	EQUAL(msg_group_member(group, !msg_group_rank(group), &peer), 0);
 	msg_group_leave(group);
-	OK(msg_group_join(region, "other", 1, &group, in_ms(20000)));
+	OK(msg_group_join(region, "other", 1, &group, in_ms(60000)));
 	EQUAL(msg_barrier(group, 0), 0);
 	EQUAL(msg_broadcast(group, 0, data, sizeof(data), 0), sizeof(data));
 	msg_group_leave(group);
@@ -224,7 +224,7 @@ static void alone(void)
 
 /* ---- death ---- */
 
-#define ROUNDS 40
+#define ROUNDS 20
 
 // Barriers and broadcasts for ever; what comes back agrees with what the others got.
 static void mortal(void *arg)
@@ -236,7 +236,7 @@ static void mortal(void *arg)
 	uint64_t n;
 	unsigned rank, gone = 0;
 
-	OK(msg_group_join(region, stage->name, stage->size, &group, in_ms(20000)));
+	OK(msg_group_join(region, stage->name, stage->size, &group, in_ms(60000)));
 	rank = msg_group_rank(group);
 	__atomic_fetch_add(&stage->board->joined, 1, __ATOMIC_SEQ_CST);
 	for (n = 1; gone < stage->size - 1; n++) {
@@ -246,14 +246,14 @@ static void mortal(void *arg)
 		int64_t got;
 
 		store(&stage->board->come[rank], n);
-		gone = (unsigned)OK(msg_barrier(group, in_ms(20000)));
+		gone = (unsigned)OK(msg_barrier(group, in_ms(60000)));
 		for (k = 0; k < stage->size; k++)
 			if (load(&stage->board->come[k]) < n)
 				EQUAL(msg_group_member(group, k, &peer), 0);
 		if (rank == root)
 			test_fill(data, len, n);
 		got = msg_broadcast(group, root, data, rank == root ? len : sizeof(data),
-			in_ms(20000));
+			in_ms(60000));
 		if (got != -EPIPE) {
 			EQUAL(got, len);
 			CHECK(test_filled(data, len, n));
@@ -323,7 +323,7 @@ static void bears_with_lies(void *arg)
 	static uint8_t data[5000];
 	uint64_t end;
 
-	OK(msg_group_join(region, stage->name, stage->size, &group, in_ms(20000)));
+	OK(msg_group_join(region, stage->name, stage->size, &group, in_ms(60000)));
 	__atomic_fetch_add(&stage->board->joined, 1, __ATOMIC_SEQ_CST);
 	for (end = in_ms(1500); msg_now_ns() < end; ) {
 		uint64_t start = msg_now_ns();
@@ -376,13 +376,13 @@ static void lies(void)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		{ "together", together, 0 },
-		{ "asleep", asleep, 0 },
+		{ "together", together, 150 },
+		{ "asleep", asleep, 150 },
 		{ "many", many, 200 },
-		{ "several_groups", several_groups, 0 },
-		{ "alone", alone, 0 },
+		{ "several_groups", several_groups, 150 },
+		{ "alone", alone, 150 },
 		{ "deaths", deaths, 150 },
-		{ "lies", lies, 0 },
+		{ "lies", lies, 150 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
