@@ -35,9 +35,7 @@
 #define RING_HEADER     8u
 #define RING_ALIGN      16u
 #define RING_LINE       64u
-#ifndef RING_AHEAD
-#define RING_AHEAD      40u
-#endif
+#define RING_AHEAD      40u /* lines */
 #define RING_MIN        1024u
 #define RING_MAX        (64u << 20)
 
