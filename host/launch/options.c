@@ -19,7 +19,7 @@ const char run_options_help[] =
 	"  --vectors N       interrupt vectors of each peer (default 2, at most 256)\n"
 	"  --hugepages[=2M|1G]  regions in huge pages (default: of the size that the system has)\n"
 	"  --hotplug H       how regions can be unplugged: native (default on q35), acpi (default on pc) or none\n"
-	"  --master          regions travel with a guest that migrates, and overwrite the other's\n"
+	"  --master          a region travels with its first guest when that migrates, over the other's\n"
 	"  --incoming        guests don't start: they wait for `isthmus migrate`\n"
 	"  --plain           regions without interrupts and without a server (ivshmem-plain)\n"
 	"  --accel A         QEMU's -accel (default: kvm where it works, else tcg,thread=multi)\n"

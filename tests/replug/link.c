@@ -15,7 +15,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <isthmus/msg_link.h>
-#include "msg/channel.h"
+#include "msg/link_end.h"
 
 #define MS 1000000ull
 #define MEMORY 8192
@@ -239,6 +239,34 @@ static void cut_anywhere(void **state)
 	drain();
 }
 
+/* The listening end has completed a session of which the connecting end never learned, several times. */
+static void answers_missed(void **state)
+{
+	(void)state;
+	BOTH join(b, 0);
+	meet();
+	for (int n = 0; n < 5; n++) {
+		BOTH assert_int_equal(0, send_next(b));
+		leave(1);
+		join(1, 0);
+		for (int i = 0; i < 2000 && !ends[1].link->seat->said_hello; i++) {
+			receive_next(0);
+			receive_next(1);
+		}
+		assert_true(ends[1].link->seat->said_hello);
+		if (ends[1].link->phase == LINK_UP)
+			continue; /* it was too fast */
+		ends[1].link->inside = true; /* it does nothing any more */
+		for (int i = 0; i < 2000 && ends[0].link->last_session != ends[1].link->session; i++)
+			receive_next(0);
+		assert_true(ends[0].link->last_session == ends[1].link->session);
+		leave(1);
+		ends[1].link->inside = false;
+		join(1, 0);
+	}
+	drain();
+}
+
 /* What the other end, which began anew, may not have received is told, oldest first. */
 static void begun_anew(int anew)
 {
@@ -436,6 +464,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(last_word, setup, teardown),
 		cmocka_unit_test_setup_teardown(cut_anywhere, setup, teardown),
+		cmocka_unit_test_setup_teardown(answers_missed, setup, teardown),
 		cmocka_unit_test_setup_teardown(listener_begun_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(connector_begun_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(listener_put_back, setup, teardown),
