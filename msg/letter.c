@@ -96,7 +96,6 @@ int letter_post(struct msg_channel *channel, const struct letter *letter, bool *
 int letter_peek(struct msg_channel *channel, unsigned words, struct letter_view *view)
 {
 	struct msg_span span;
-	unsigned i;
 	int n;
 
 	view->views = 0;
@@ -115,8 +114,8 @@ int letter_peek(struct msg_channel *channel, unsigned words, struct letter_view 
 		channel_fault(channel, "message without the head of its kind", span.data, span.len);
 		return channel->error ? channel->error : -ECONNRESET;
 	}
-	for (i = 0; i < words; i++)
-		view->head[i] = region_load64((const uint64_t *)span.data + i);
+	// A hostile peer's message may lie at any address.
+	region_copy_out(channel->region->context->ops->copy_out, view->head, span.data, 8 * words);
 	view->body.data = (uint8_t *)span.data + 8 * words;
 	view->body.len = span.len - 8 * words;
 	if (!(view->head[0] & LETTER_BODY))
