@@ -15,7 +15,8 @@
  *
  * Threads: a region and all that came out of it belong to the thread (in a guest: the CPU) that
  * attached it, and only that thread may use them. Several threads attach several times, each as a
- * peer of its own. Not for interrupt or signal handlers.
+ * peer of its own. Not for interrupt or signal handlers. The child of a fork is no peer: it
+ * attaches for itself, and does not use what its parent opened.
  *
  * Wire format: docs/wire-format.md. What is promised: docs/reliability.md.
  */

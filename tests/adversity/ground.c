@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "host/client/ivshmem_client.h"
+#include "msg/layout.h"
 #include "tests/msg/harness.h"
 
 #define MEGA (1u << 20)
@@ -508,6 +509,41 @@ static void floods(void)
 	test_kill(pids[0]);
 }
 
+static void sleeper(void *arg)
+{
+	struct msg_region *region = test_attach(arg, "child");
+	struct msg_wait_item item = { .type = MSG_WAIT_EVENT, .region = region };
+	unsigned i;
+
+	for (i = 0; i < 10; i++)
+		msg_wait(&item, 1, in_ms(2));
+	OK(msg_leave(region));
+}
+
+// The child of a fork is another peer: what it does is no business of its parent's slot.
+static void forked(void)
+{
+	struct msg_options wishes = { .name = "parent", .death_ns = 5 * S };
+	struct msg_region *region;
+	struct wire_slot *slot;
+	struct geometry geo;
+	struct msg_peer self;
+	uint8_t *base;
+	uint32_t asleep;
+
+	path = test_region(MEGA);
+	OK(msg_attach(path, &wishes, &region));
+	base = test_map(path, MEGA);
+	EQUAL(geometry_choose(&geo, MEGA, &wishes), 0);
+	msg_self(region, &self);
+	slot = (struct wire_slot *)(base + geo.slot_offset + self.slot * geo.slot_stride);
+	asleep = slot->asleep;
+	test_join(test_spawn(sleeper, (void *)(uintptr_t)test_region(MEGA)));
+	EQUAL(slot->asleep, asleep);
+	EQUAL(msg_peers(region, NULL, 0), 1);
+	OK(msg_leave(region));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -517,6 +553,7 @@ int main(int argc, char **argv)
 		{ "cut_while_joining", cut_while_joining, 0 },
 		{ "others_bus_errors", others_bus_errors, 0 },
 		{ "sealed", sealed, 0 },
+		{ "forked", forked, 0 },
 		{ "server_dies", server_dies, 120 },
 		{ "floods", floods, 120 },
 	};
