@@ -314,7 +314,8 @@ static void talk(struct msg_channel *channel, uint32_t from, uint32_t count)
 static void server_dies(void)
 {
 	char socket_path[160], name[64];
-	struct msg_options wishes = { .name = "old" };
+	// Long enough for a busy machine.
+	struct msg_options wishes = { .name = "old", .death_ns = 5 * S };
 	struct msg_region *old, *new;
 	struct msg_channel *channel, *second;
 	struct msg_event event;
@@ -461,7 +462,7 @@ static bool flood_enough(uint32_t talked)
 // are gone, all is there again.
 static void floods(void)
 {
-	struct msg_options wishes = { .name = "first", .death_ns = 1000 * MS, .slots = 24 };
+	struct msg_options wishes = { .name = "first", .death_ns = 3000 * MS, .slots = 24 };
 	struct msg_region_info before, after;
 	struct msg_region *region;
 	struct msg_channel *channel;
@@ -554,7 +555,7 @@ int main(int argc, char **argv)
 		{ "others_bus_errors", others_bus_errors, 0 },
 		{ "sealed", sealed, 0 },
 		{ "forked", forked, 0 },
-		{ "server_dies", server_dies, 120 },
+		{ "server_dies", server_dies, 180 },
 		{ "floods", floods, 120 },
 	};
 
