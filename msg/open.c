@@ -78,6 +78,10 @@ static void connect_withdraw(struct msg_channel *channel)
 	channel_set_state(channel, CHANNEL_CLOSED);
 	region_fence();
 	context_relax(region->context);
+	if (region->error) {
+		channel_forget(channel);
+		return;
+	}
 	status = channel_peer_alive(channel) ? find_answer(channel, &index) : 0;
 	if (!status) {
 		channel_destroy(channel);
@@ -364,6 +368,11 @@ static int answer(struct msg_listener *listener, const struct request *r,
 	channel_opened(channel);
 	region_fence();
 	context_relax(region->context);
+	// Who found out on the way that the region is gone, or no longer ours, looks no further.
+	if (region->error) {
+		channel_destroy(channel);
+		return region->error;
+	}
 	status = region_load_acquire64(&block->status);
 	if (!channel_peer_alive(channel) ||
 		STATUS_GENERATION(status) != channel->their_generation ||
