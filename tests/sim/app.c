@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The life of a peer: joins its regions, does this and that in turn, tidies up, leaves.
 #include <string.h>
-#include "tests/sim/app.h"
+#include "tests/sim/app_pattern.h"
 
 #define MOST_JOINS 8
 #define MOST_NAPS  6
-#define LIAR_TIME  (400 * MS) /* so long a liar's channels are waited for */
+#define LIAR_TIME  (700 * MS) /* so long a liar's channels are waited for */
 
 static struct app apps[SIM_PEERS];
 
@@ -50,6 +50,8 @@ static unsigned wait_items(struct place *place, struct msg_wait_item *items)
 			items[n++] = (struct msg_wait_item){ .type = MSG_WAIT_SEND,
 				.channel = conn->channel };
 	}
+	n += topic_items(place, items + n);
+	n += call_items(place, items + n);
 	if (place->listener)
 		items[n++] = (struct msg_wait_item){ .type = MSG_WAIT_ACCEPT,
 			.listener = place->listener };
@@ -60,7 +62,7 @@ static unsigned wait_items(struct place *place, struct msg_wait_item *items)
 // For everything at once, in all regions.
 static void wait_for_all(struct app *app)
 {
-	struct msg_wait_item items[SIM_REGIONS * (2 * CONNS + 2) + 1];
+	struct msg_wait_item items[SIM_REGIONS * (2 * CONNS + 3 + 2 * SIM_PEERS) + 1];
 	uint64_t deadline = sim.now + 1 + sim_pick(sim.config.idle * MS);
 	uint64_t stalled = app->peer->stalled_ns;
 	unsigned n = 0, i;
@@ -105,6 +107,17 @@ static bool join(struct place *place)
 	return !err;
 }
 
+static void settle_in(struct place *place)
+{
+	if (!join(place))
+		return;
+	meet_listen(place);
+	if (sim.config.topics && !place->lost)
+		topic_open(place);
+	if (sim.config.calls && !place->lost)
+		call_open(place);
+}
+
 static void enter(struct app *app, unsigned where)
 {
 	struct place *place = &app->place[where];
@@ -120,14 +133,7 @@ static void enter(struct app *app, unsigned where)
 		place->wanted[i] = i < app->peer->index ||
 			(i > app->peer->index && sim_chance(48));
 	place->since = sim.now;
-	if (join(place))
-		meet_listen(place);
-}
-
-static void enter_again(struct place *place)
-{
-	if (join(place))
-		meet_listen(place);
+	settle_in(place);
 }
 
 static void leave(struct place *place)
@@ -194,8 +200,10 @@ static void tidy(struct place *place)
 			conn_close(place, &place->conn[i]);
 	msg_unlisten(place->contended);
 	place->contended = NULL;
+	topic_tidy(place);
+	call_tidy(place);
 	held_look(place);
-	if (!place->lost && sim_chance(200))
+	if (!place->lost && !place->kept && sim_chance(200))
 		check_returns(place);
 	if (!place->lost && sim_chance(200)) {
 		msg_unlisten(place->listener);
@@ -212,6 +220,9 @@ static bool place_work(struct place *place)
 	if (!place->region)
 		return place->waiting;
 	if (place->contests || meet_wanted(place))
+		return true;
+	if ((!sim.config.lies || sim.now < place->since + LIAR_TIME) &&
+		(topic_work(place) || call_work(place)))
 		return true;
 	for (i = 0; i < CONNS; i++) {
 		struct conn *conn = &place->conn[i];
@@ -255,6 +266,10 @@ static void round_in(struct place *place)
 	for (i = 0; i < CONNS && !place->lost; i++)
 		if (place->conn[i].channel && sim_chance(200))
 			serve(place, &place->conn[i]);
+	if (!place->lost && sim.config.topics)
+		topic_round(place);
+	if (!place->lost && sim.config.calls)
+		call_round(place);
 	if (!place->lost)
 		meet_contest(place);
 	if (!place->lost)
@@ -279,7 +294,7 @@ static void round_of(struct app *app)
 		struct place *place = &app->place[i];
 
 		if (place->waiting)
-			enter_again(place);
+			settle_in(place);
 		if (place->region && !place->lost)
 			round_in(place);
 		if (!place->region || !place->lost)

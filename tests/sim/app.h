@@ -9,16 +9,18 @@
  *   app_send.c     ways of sending
  *   app_receive.c  ways of receiving
  *   app_buffer.c   buffers that are shared and outlive channels
+ *   app_topic.c    topics
+ *   app_call.c     calls
  */
 #ifndef TESTS_SIM_APP_H
 #define TESTS_SIM_APP_H
 
-#include "tests/sim/oracle.h"
+#include "tests/sim/oracle_pattern.h"
 
 #define CONNS    8
 #define LONGEST  3000
 #define HELD     3
-#define GIVE_UP  ((6000 + 40ull * sim.config.patience) * MS)
+#define GIVE_UP  ((6000 + 40ull * (sim.config.patience + sim.config.idle)) * MS)
 #define SLACK    (8 * MS) /* by which a call may outlast its deadline */
 
 struct conn {
@@ -34,6 +36,35 @@ struct held {
 	unsigned len, sends;
 };
 
+struct subscriber {
+	struct msg_subscription *handle;
+	struct sim_subscriber oracle;
+};
+
+struct topics {
+	struct msg_topic *topic;
+	struct sim_topic *mine;
+	struct subscriber sub[SIM_PEERS];
+	bool wanted[SIM_PEERS];
+	unsigned tries[SIM_PEERS];
+};
+
+#define HELD_CALLS 6
+
+struct held_call {
+	uint64_t token; /* 0: none */
+	struct sim_call *call;
+};
+
+struct calls {
+	struct msg_server *server;
+	struct held_call held[HELD_CALLS];
+	struct msg_caller *caller[SIM_PEERS];
+	bool wanted[SIM_PEERS], broken[SIM_PEERS];
+	unsigned tries[SIM_PEERS], under_way[SIM_PEERS];
+	unsigned left; /* calls still to be made */
+};
+
 /* A peer in one region. */
 struct place {
 	struct app *app;
@@ -43,6 +74,8 @@ struct place {
 	struct msg_listener *listener, *contended;
 	struct conn conn[CONNS];
 	struct held held[HELD];
+	struct topics topics;
+	struct calls calls;
 	unsigned tries[SIM_PEERS]; /* to connect to each */
 	bool wanted[SIM_PEERS];
 	unsigned contests;         /* still to come */
@@ -51,6 +84,7 @@ struct place {
 	bool lost;                 /* evicted or gone: leave it */
 	bool evicted;
 	bool waiting;              /* for a free slot */
+	bool kept;                 /* handles that msg_leave shall close */
 	uint64_t since;
 };
 

@@ -55,6 +55,7 @@ void conn_failed(struct place *place, struct conn *conn, int64_t err)
 {
 	if (!app_lost(place, err))
 		oracle_channel_ended(conn->end, conn->channel, err);
+	conn->end->cut = place->evicted;
 	conn_close(place, conn);
 }
 

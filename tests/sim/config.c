@@ -43,13 +43,16 @@ static void configure_faults(struct sim_config *c)
 // What makes rare meetings frequent: whole seeds live for one of them.
 static void configure_habits(struct sim_config *c)
 {
-	c->messages = PICK(0, 1, 2, 4, 8, 16, 30);
+	c->messages = PICK(0, 1, 2, 4, 8, 16, 24);
 	c->patience = PICK(4, 4, 4, 4, 60, 200);
 	c->idle = PICK(30, 30, 200);
 	c->streams = PICK(0, 0, 0, 64, 256);
 	c->buffers = PICK(0, 0, 8, 80);
 	c->contests = sim_pick(3);
 	c->churn = PICK(0, 0, 0, 100);
+	c->topics = sim_chance(30);
+	c->policy = sim_pick(3);
+	c->calls = sim_chance(24);
 	switch (sim_pick(8)) {
 	case 0:
 		// One-way flows whose senders wait for each release.
@@ -57,7 +60,7 @@ static void configure_habits(struct sim_config *c)
 		c->one_way = sim_chance(200);
 		c->patience = PICK(60, 200);
 		c->picky = sim_chance(128);
-		c->messages = PICK(8, 16, 30);
+		c->messages = PICK(8, 16);
 		break;
 	case 1:
 		// A name that all want at once, again and again.
@@ -100,7 +103,7 @@ void sim_configure(uint64_t seed)
 	sim_random();
 	c->seed = seed;
 	c->peers = PICK(2, 2, 2, 3, 3, 4);
-	c->regions = sim_chance(24) ? 2 : 1;
+	c->regions = sim_chance(16) ? 2 : 1;
 	c->ground = PICK(GROUND_DOORBELL, GROUND_DOORBELL, GROUND_DOORBELL, GROUND_FUTEX,
 		GROUND_PLAIN);
 	tcg = c->ground != GROUND_FUTEX && sim_chance(40);
@@ -118,7 +121,7 @@ void sim_configure(uint64_t seed)
 	configure_faults(c);
 	configure_habits(c);
 	c->options.slots = c->peers + sim_pick(2);
-	c->options.channels = c->peers + sim_pick(2);
+	c->options.channels = c->peers * (1 + c->topics + c->calls) + sim_pick(2);
 	if (geometry_choose(&sim.geo, SIM_SIZE, &c->options))
 		sim_fail("the scenario has no geometry");
 }
@@ -146,8 +149,10 @@ void sim_print_config(void)
 		c->options.slots, c->options.channels, c->bell_delay,
 		c->bells_stick ? "kept" : "momentary", c->bells_lost);
 	printf("habits: up to %u messages%s%s, patience %u ms, idle %u ms, %u contests; "
-	       "of 256: %u streams, %u buffers, %u naps, %u reopened%s\n", c->messages,
+	       "of 256: %u streams, %u buffers, %u naps, %u reopened%s%s%s\n", c->messages,
 		c->lengths == LENGTHS_LONG ? ", long" : "", c->one_way ? ", one way" : "",
 		c->patience, c->idle, c->contests, c->streams, c->buffers, c->naps, c->churn,
-		c->picky ? "; picky waits" : "");
+		c->picky ? "; picky waits" : "", c->calls ? "; calls" : "",
+		!c->topics ? "" : c->policy == 0 ? "; topics with back-pressure" :
+		c->policy == 1 ? "; topics that drop" : "; topics of the latest");
 }

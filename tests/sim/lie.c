@@ -40,6 +40,27 @@ static void poke(struct sim_peer *p, void *to, uint64_t value, unsigned size, co
 	}
 }
 
+// Land that it has, and not only boasts of.
+static bool has_land(const struct sim_seat *seat, uint32_t offset, uint32_t size)
+{
+	const struct msg_region *region = seat->region;
+	const uint64_t *deeds = (const uint64_t *)(const void *)(seat->base + sim.geo.slot_offset +
+		(uint64_t)seat->slot * sim.geo.slot_stride + sizeof(struct wire_slot));
+	uint32_t k;
+
+	if (region == (struct msg_region *)seat->peer || !region->deed_used)
+		return false;
+	for (k = 0; k < sim.geo.deeds; k++) {
+		uint64_t deed = memory_read(&deeds[k], 8);
+		uint64_t from = sim.geo.land_offset + (uint64_t)DEED_FIRST(deed) * sim.geo.grain;
+
+		if (region->deed_used[k] && DEED_STATE(deed) == DEED_FIRM && offset >= from &&
+			offset + size <= from + (uint64_t)DEED_COUNT(deed) * sim.geo.grain)
+			return true;
+	}
+	return false;
+}
+
 static bool flickers(struct sim_seat *seat)
 {
 	uint64_t value, at = (uint64_t)(flicker.word - seat->base);
@@ -47,9 +68,8 @@ static bool flickers(struct sim_seat *seat)
 	if (!flicker.left || at >= SIM_SIZE)
 		return false;
 	// Not in what it gave up: that is others' by now.
-	seat->land_from = seat->land_to = 0;
 	if (oracle_honest() && (flicker.life != seat->life || (at >= sim.geo.land_offset &&
-		!memory_in_own_land(seat, (uint32_t)at, flicker.size)))) {
+		!has_land(seat, (uint32_t)at, flicker.size)))) {
 		flicker.left = 0;
 		return false;
 	}
@@ -147,7 +167,7 @@ static void lie_status(struct sim_seat *seat, const struct msg_channel *c)
 		return;
 	flicker.left = 0;
 	if (oracle_owed(seat, c, values[which]))
-		seat->peer->mute_until = sim.now + 300 * MS;
+		seat->peer->mute_until = sim.now + 500 * MS;
 }
 
 static void lie_block(struct sim_seat *seat, const struct msg_channel *c)
@@ -160,6 +180,34 @@ static void lie_block(struct sim_seat *seat, const struct msg_channel *c)
 	if (sim_chance(64))
 		at = 192; /* what it counts as received */
 	poke(seat->peer, block + at, values[sim_pick(8)] & UINT32_MAX, 4, "a channel");
+}
+
+// What a publisher says of its topic, and what lies in its ring.
+static void lie_topic(struct sim_seat *seat, const struct msg_channel *c)
+{
+	uint8_t *ring = seat->base + c->ring_offset;
+	struct wire_topic *wire = (struct wire_topic *)(void *)(ring - sizeof(*wire));
+	uint64_t newest = memory_read(&wire->newest, 8);
+	const uint64_t positions[] = { newest + 64, newest - 64, newest + 8, 0, sim_random(),
+		newest + c->ring_size, newest + (1ull << 32), newest - 2 * c->ring_size };
+
+	switch (sim_pick(4)) {
+	case 0:
+		poke(seat->peer, &wire->tail, positions[sim_pick(8)], 8, "a topic's tail");
+		break;
+	case 1:
+		poke(seat->peer, &wire->newest, positions[sim_pick(8)], 8, "a topic's newest");
+		break;
+	case 2:
+		poke(seat->peer, ring + 8 * sim_pick(c->ring_size / 8),
+			ring_header((uint32_t)newest + 64 * sim_pick(3), sim_pick(2000), sim_pick(6),
+				sim_pick(2)), 8, "a topic's message");
+		break;
+	case 3:
+		poke(seat->peer, (uint8_t *)wire + 8 * sim_pick(sizeof(*wire) / 8),
+			nonsense(seat->peer, newest), 8, "a topic");
+		break;
+	}
 }
 
 static void lie_slot(struct sim_seat *seat)
@@ -184,6 +232,15 @@ static void lie_pointed(struct sim_seat *seat)
 	if (!c) {
 		if (sim_chance(40))
 			lie_name(seat);
+		return;
+	}
+	if (c->topic && sim_chance(200)) {
+		lie_topic(seat, c);
+		return;
+	}
+	// What has no ring of its own (a subscription) has nothing to say of one.
+	if (!c->tx.data || !c->rx.data) {
+		lie_block(seat, c);
 		return;
 	}
 	switch (sim_pick(16)) {
@@ -226,6 +283,8 @@ static void lie_at_random(struct sim_seat *seat)
 		sim_chance(64)) {
 		offset = (uint32_t)seat->land_from +
 			sim_pick((uint32_t)(seat->land_to - seat->land_from) / 8) * 8;
+		if (!has_land(seat, offset, 8))
+			return;
 	} else {
 		in = sim_chance(64) ? 64 + sim_pick((stride - 64) / 8) * 8 :
 		     1024 + sim.geo.deeds * 8 + sim_pick(sim.geo.channels) * 256 +

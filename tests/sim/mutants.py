@@ -18,15 +18,16 @@ import tempfile
 
 SEEDS = 20000  # the budget of each
 SLOW_SEEDS = 400000
-SLOW = ["judges-when-gone", "refuses-when-gone", "claims-when-gone", "no-fence-look-around"]
+SLOW = ["judges-when-gone", "refuses-when-gone", "claims-when-gone", "no-fence-look-around",
+        "scans-when-gone", "publishes-when-gone", "released-after-generation",
+        "block-of-another-blamed", "head-read-as-words", "answers-the-dead",
+        "answers-when-gone"]
 
 # name: [(file, the place as it stands, what it becomes)...]
 MUTANTS = {
     "no-fence-publish": [("transfer.h",
-         "\t// The record must be visible before we look: pairs with the fence in "
-         "mark_asleep.\n"
-         "\tregion_fence();\n",
-         "")],
+         "\t// The record must be visible before we look: pairs with the fence in mark_asleep.\n"
+         "\tregion_fence();\n", "")],
     "no-fence-sleep": [("wait.c",
          "\t// channel_published.\n"
          "\tregion_fence();\n",
@@ -51,8 +52,22 @@ MUTANTS = {
          "\t\t\tregion->asleep++;\n",
          "\t\t\tregion->asleep--;\n")],
     "next-header-not-cleared": [("ring.h",
-         "\tif (__builtin_expect(ring_header_valid(region_load64(word), position), 0))",
-         "\tif (0)")],
+         "\tif (__builtin_expect(ring_header_valid(region_load64(word), position), 0))\n"
+         "\t\tregion_store64(word, 0);\n", "\t(void)position, (void)word;\n")],
+    "next-header-thought-clear": [("ring.h",
+         "\ttx->clean = RING_UNCLEAN; /* the payload may go there, even if it is discarded then "
+         "*/\n", "")],
+    "released-after-generation": [("channel.c",
+         "\tregion_store32(&channel->mine->released, channel->rx.released);\n"
+         "\t// Pairs with the look at it in channel_update_released: from here on `released` "
+         "counts.\n"
+         "\tregion_store_release32(&channel->mine->peer_generation, channel->their_generation);\n",
+         "\tregion_store_release32(&channel->mine->peer_generation, channel->their_generation);\n"
+         "\tregion_store32(&channel->mine->released, channel->rx.released);\n")],
+    "block-of-another-blamed": [("transfer.c",
+         "\tif (STATUS_GENERATION(status) != channel->their_generation ||\n"
+         "\t\tSTATUS_STATE(status) == CHANNEL_FREE) {\n\t\tif (!channel->lingering)",
+         "\tif (!status) {\n\t\tif (!channel->lingering)")],
     "first-header-first": [("ring.h",
          "\tif (tx->newest == tx->published)\n"
          "\t\ttx->first = header;\n"
@@ -188,6 +203,9 @@ MUTANTS = {
          "for ever.\n\t\tpresence_scan(region);\n"
          "\t\treturn -EAGAIN;",
          "for ever.\n\t\treturn -EAGAIN;")],
+    "answers-when-gone": [("open.c",
+         "\tif (region->error) {\n\t\tchannel_destroy(channel);\n"
+         "\t\treturn region->error;\n\t}\n", "")],
     "buffer-not-checked": [("transfer.c",
          "\tif (!land_belongs(channel->region, channel->peer_slot, offset, *len)) {",
          "\tif (0) {")],
@@ -267,8 +285,67 @@ MUTANTS = {
     "heart-beats-on": [("unplug.c",
          "\tpresence_stop_beating(region);\n",
          "")],
+    "scans-when-gone": [("presence.c",
+         "\tfor (i = 0; i < region->geo.slots && !region->error; i++)\n"
+         "\t\tif (slot_scan(region, i))",
+         "\tfor (i = 0; i < region->geo.slots; i++)\n\t\tif (slot_scan(region, i))")],
+    # ---- topics
+    "topic-no-fence-publish": [("topic.c",
+         "\t// before anything that follows is overwritten.\n\tregion_fence();\n", "")],
+    "topic-tail-not-moved": [("topic.c",
+         "\tset_tail(topic, tail);\n\treturn true;", "\ttopic->tail = tail;\n\treturn true;")],
+    "topic-not-compared": [("subscribe.c",
+         "\tif (!dropping(sub))\n\t\treturn true;\n\tregion_order_loads();", "\tif (1)\n"
+         "\t\treturn true;\n\tregion_order_loads();")],
+    "topic-loss-not-told": [("subscribe.c",
+         "\t\t*mark = (struct msg_topic_mark){ found->number, lost };",
+         "\t\t*mark = (struct msg_topic_mark){ found->number, 0 };")],
+    "topic-want-forgotten": [("topic.c",
+         "\tif (!channel->region->error && !channel->error)\n"
+         "\t\tregion_store32(&channel->mine->want, want);\n", "")],
+    "topic-dead-hold-it-up": [("topic.c",
+         "\tif (channel->send_error || !channel_update_released(channel) || "
+         "channel->send_error)\n\t\treturn topic->newest;\n",
+         "\tchannel_update_released(channel);\n"),
+        ("topic.c", "\tfor (i = topic->count; i-- > 0;) {", "\tfor (i = 0; i-- > 0;) {")],
+    "topic-oldest-for-latest": [("subscribe.c",
+         "sub->policy == MSG_TOPIC_LATEST || tries >= PATIENT_TRIES", "tries >= PATIENT_TRIES")],
+    "tail-not-checked": [("subscribe.c",
+         "\tif ((int64_t)(region_load_acquire64(&sub->wire->newest) - tail) >= 0)", "\tif (1)")],
+    "publishes-when-gone": [("topic.c",
+         "\tif (region->error)\n\t\treturn region->error;\n\tif (topic->policy",
+         "\tif (topic->policy")],
+    "subscription-counted": [("region.c",
+         "\tif (!tx->data || *position == tx->published)", "\tif (*position == tx->published)")],
+    # ---- calls
+    "call-late-reply-taken": [("call.c",
+         "entry->generation == generation && entry->state == ENTRY_WAITING ?",
+         "entry->state == ENTRY_WAITING ?")],
+    "call-ends-twice": [("call.c",
+         "\t\t\tcaller->stats.cancelled++;\n\t\t\tentry_end(caller, entry, -ETIMEDOUT);",
+         "\t\t\tcaller->stats.cancelled++;\n\t\t\tentry_end(caller, entry, -ETIMEDOUT);\n"
+         "\t\t\tentry->state = ENTRY_WAITING;")],
+    "call-reply-not-kept": [("call.c",
+         "\tgive_back(caller, view);\n\tentry_end(caller, entry, result);",
+         "\tgive_back(caller, view);\n\tif (caller->tells)\n"
+         "\t\tentry_end(caller, entry, result);")],
+    "call-dead-server-waited-for": [("call.c",
+         "\tif (n < 0 && n != -ENOBUFS)\n\t\tend_all(caller, n);\n\telse\n",
+         "\tif (n >= 0)\n")],
+    "caller-keeps-due": [("call.c",
+         "\tcaller->earliest = MSG_FOREVER;\n\tfor (i = 0; i < caller->count; i++) {",
+         "\tfor (i = 0; i < caller->count; i++) {")],
+    "request-shown-too-long": [("serve.c",
+         "\tclient->valid = client->more;\n\tclient->more = false;", "\tclient->more = false;")],
+    "head-read-as-words": [("letter.c",
+         "\tregion_copy_out(channel->region->context->ops->copy_out, view->head, span.data, "
+         "8 * words);",
+         "\tfor (n = 0; n < (int)words; n++)\n"
+         "\t\tview->head[n] = region_load64((const uint64_t *)span.data + n);")],
 }
 
+# What names whoever uses what mutants change in a header.
+USERS = {"ring.h": r"\bring_\w+\(", "transfer.h": r"\bchannel_(published|publish)\("}
 FLAGS = ["-std=gnu11", "-O1", "-w", '-DMSG_INTERPOSE="tests/sim/access.inc"']
 JOBS = 2
 LIMIT_S = 600
@@ -305,7 +382,9 @@ def affected(work, files):
     sources = sorted(glob.glob(os.path.join(work, "msg", "*.c")))
     if all(f.endswith(".c") for f in files):
         return [s for s in sources if os.path.basename(s) in files]
-    return sources
+    assert set(files) <= set(USERS)
+    users = re.compile("|".join(USERS[f] for f in files))
+    return [s for s in sources if users.search(open(s, encoding="utf-8").read())]
 
 
 def run(compiler, root, base, name):

@@ -126,7 +126,7 @@ bool oracle_owed(const struct sim_seat *seat, const struct msg_channel *channel,
 
 	if (owed.at || !end || end->over || sim.config.stalls || !sim.config.atomic)
 		return false;
-	owed.at = sim.now + 200 * MS;
+	owed.at = sim.now + 400 * MS;
 	owed.status = status;
 	owed.word = &channel->mine->status;
 	owed.end = end;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Channels: what was sent, what must arrive of it, and what the sender is told when it can't.
 #include <string.h>
-#include "tests/sim/oracle.h"
+#include "tests/sim/oracle_pattern.h"
 
 #define ENDS 160
 
@@ -13,6 +13,8 @@ void oracle_ends_reset(void)
 {
 	end_count = 0;
 	tags = 0;
+	oracle_topics_reset();
+	oracle_calls_reset();
 }
 
 static uint32_t hash(uint64_t a)
@@ -282,6 +284,8 @@ void oracle_ends_died(struct sim_seat *seat)
 			ends[i].over = true;
 			ends[i].channel = NULL;
 		}
+	oracle_topics_over(seat, false);
+	oracle_servers_over(seat);
 }
 
 void oracle_left(struct sim_seat *seat, bool evicted)
@@ -294,6 +298,8 @@ void oracle_left(struct sim_seat *seat, bool evicted)
 			ends[i].channel = NULL;
 			ends[i].cut = ends[i].cut || evicted;
 		}
+	oracle_topics_over(seat, evicted);
+	oracle_servers_over(seat);
 }
 
 /* ---- what no lie may bring about ---- */

@@ -65,6 +65,8 @@ struct sim_config {
 	unsigned churn;          /* of 256 channels that are done, how many are opened once more */
 	unsigned streams;        /* of 256 channels, how many carry a stream */
 	unsigned buffers;        /* of 256 sends, how many take a buffer */
+	bool topics, calls;
+	unsigned policy;         /* enum msg_topic_policy */
 };
 
 struct sim_entry {

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What peers do with topics and calls. */
+#ifndef TESTS_SIM_APP_PATTERN_H
+#define TESTS_SIM_APP_PATTERN_H
+
+#include "tests/sim/app.h"
+
+/* ---- app_topic.c ---- */
+void topic_open(struct place *place);
+void topic_round(struct place *place);
+/* Appends what to wait for; how many. */
+unsigned topic_items(struct place *place, struct msg_wait_item *items);
+bool topic_work(const struct place *place);
+void topic_tidy(struct place *place);
+
+/* ---- app_call.c ---- */
+void call_open(struct place *place);
+void call_round(struct place *place);
+unsigned call_items(struct place *place, struct msg_wait_item *items);
+bool call_work(const struct place *place);
+void call_tidy(struct place *place);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What must hold of topics and calls. */
+#ifndef TESTS_SIM_ORACLE_PATTERN_H
+#define TESTS_SIM_ORACLE_PATTERN_H
+
+#include <isthmus/msg_call.h>
+#include <isthmus/msg_topic.h>
+#include "tests/sim/oracle.h"
+
+#define SIM_TOPICS 40
+#define SIM_CALLS  400
+
+/* ---- oracle_topic.c ---- */
+
+/* A topic in one life of its publisher. */
+struct sim_topic {
+	struct sim_seat *seat;
+	uint64_t life;
+	uint32_t slot, tag;
+	unsigned target;
+	uint64_t published, attempted; /* attempted: a call is under way */
+	bool over, cut;
+};
+
+struct sim_subscriber {
+	struct sim_seat *seat;
+	struct sim_topic *topic;
+	uint64_t before[SIM_TOPICS];  /* published when it asked */
+	uint64_t first, first_most;   /* where it may have begun */
+	uint64_t last;
+	bool got;
+};
+
+void oracle_topics_reset(void);
+struct sim_topic *oracle_topic_opened(struct sim_seat *seat);
+unsigned oracle_topic_length(const struct sim_topic *topic, uint64_t number);
+void oracle_topic_fill(const struct sim_topic *topic, uint64_t number, uint8_t *data);
+void oracle_topics_over(struct sim_seat *seat, bool cut);
+/* msg_subscribe is about to be called; it has returned. */
+void oracle_subscribing(struct sim_subscriber *sub);
+void oracle_subscribed(struct sim_subscriber *sub, struct sim_seat *seat,
+	const struct msg_peer *peer, bool retained);
+bool oracle_topic_may_fail(const struct sim_subscriber *sub);
+/* published_then: when the receive began. */
+void oracle_topic_got(struct sim_subscriber *sub, const uint8_t *data, uint64_t len,
+	const struct msg_topic_mark *mark, uint64_t published_then);
+void oracle_topic_ended(struct sim_subscriber *sub, int64_t err);
+
+/* ---- oracle_call.c ---- */
+
+struct sim_call {
+	struct sim_seat *caller;
+	uint64_t life;             /* the caller's */
+	uint32_t server_slot, server_epoch;
+	uint32_t tag;
+	unsigned len;
+	uint64_t deadline;
+	unsigned served;           /* times that the server got it */
+	unsigned ended;            /* times that it ended at its caller */
+	bool replied, refused;     /* the server did, or tries to */
+	bool cancelled;
+};
+
+void oracle_calls_reset(void);
+/* A call is about to be started. NULL: too many. */
+struct sim_call *oracle_call_new(struct sim_seat *seat, const struct msg_peer *server,
+	uint64_t deadline);
+/* A request and a reply begin with the call's number. */
+unsigned oracle_call_fill(const struct sim_call *call, bool reply, uint8_t *data);
+/* The server got this; NULL: nonsense (of a liar). */
+struct sim_call *oracle_call_served(struct sim_seat *seat, const uint8_t *data, uint64_t len);
+/* How a call ended; data: the reply, if there is one. */
+void oracle_call_ended(struct sim_call *call, int64_t result, const uint8_t *data);
+bool oracle_call_may_fail(const struct sim_call *call);
+/* The seat's servers and calls are over. */
+void oracle_servers_over(struct sim_seat *seat);
+
+#endif
