@@ -340,7 +340,8 @@ void sim_copy_out(void *data, const void *region, size_t len)
 
 /* ---- the heart ---- */
 
-// The timer interrupt's work (msg_beat_once), through the same store buffer.
+// The timer interrupt's work (msg_beat_once), or another thread's: its store doesn't linger with the
+// peer's own, which may take milliseconds here.
 void memory_beat(struct sim_seat *seat)
 {
 	uint32_t claim = (uint32_t)((const uint8_t *)(uintptr_t)seat->beat->claim - sim_base);
@@ -349,5 +350,5 @@ void memory_beat(struct sim_seat *seat)
 	if (seat->gone)
 		sim_fail("peer %u beats in a region that is gone", seat->peer->index);
 	if (buffer_load(seat->peer, claim, 8) == seat->beat->life)
-		buffer_store(seat->peer, word, 8, ++seat->beat->count);
+		commit(seat->peer, &(struct sim_entry){ word, 8, ++seat->beat->count });
 }
