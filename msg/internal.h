@@ -99,7 +99,7 @@ struct msg_region {
 	unsigned flights;        /* buffers that receivers have not released yet */
 	struct pattern *patterns; /* msg/pattern.h */
 	struct msg_group *group; /* the one that we are in */
-	uint32_t producers;      /* opened so far; see msg/queue_produce.c */
+	uint32_t producers;      /* opened so far; see msg/patterns/queue_produce.c */
 	char name[WIRE_NAME];
 	bool named_default;
 };

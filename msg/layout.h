@@ -90,11 +90,11 @@ enum endpoint_state {
 /* What a channel carries; further patterns take further numbers. */
 enum wire_kind {
 	KIND_MESSAGES = 0,
-	KIND_CALLS = 1,          /* msg/call.h */
-	KIND_QUEUE = 2,          /* msg/queue.h */
+	KIND_CALLS = 1,          /* msg/patterns/call.h */
+	KIND_QUEUE = 2,          /* msg/patterns/queue.h */
 	KIND_TOPIC = 3,          /* msg/topic.h */
-	KIND_GROUP = 4,          /* msg/group.c: nobody connects to these */
-	KIND_LINK = 5,           /* msg/link.h */
+	KIND_GROUP = 4,          /* msg/patterns/group.c: nobody connects to these */
+	KIND_LINK = 5,           /* msg/patterns/link.h */
 };
 
 /* Why a connect was refused or a channel reset; never an errno value. */
@@ -119,7 +119,7 @@ struct wire_group {
 };
 _Static_assert(sizeof(struct wire_group) == WIRE_LINE, "group");
 
-/* The state table is in msg/gather.c. */
+/* The state table is in msg/patterns/gather.c. */
 enum group_phase {
 	GROUP_NONE = 0,
 	GROUP_CANDIDATE = 1,

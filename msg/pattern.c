@@ -48,6 +48,15 @@ void patterns_tend(struct msg_region *region)
 			pattern->ops->tend(pattern);
 }
 
+void patterns_part(struct msg_region *region)
+{
+	struct pattern *pattern;
+
+	for (pattern = region->patterns; pattern; pattern = pattern->next)
+		if (pattern->ops->part)
+			pattern->ops->part(pattern);
+}
+
 bool pattern_ready(void *arg)
 {
 	struct pattern *pattern = arg;

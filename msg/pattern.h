@@ -19,6 +19,9 @@ struct pattern_ops {
 	bool (*channels_only)(struct pattern *pattern);
 	/* Looks around: called with each look at who is there, whoever waits for what. NULL: nothing. */
 	void (*tend)(struct pattern *pattern);
+	/* The device is about to go: a last look at what the others have received. Changes nothing
+	 * there. NULL: nothing. */
+	void (*part)(struct pattern *pattern);
 	/* The region is being left: ends, and frees the handle's private memory. Channels and listeners
 	 * are still there, and whoever doesn't close them leaves that to msg_leave. */
 	void (*forget)(struct pattern *pattern);
@@ -36,6 +39,8 @@ void *pattern_create(struct msg_region *region, const struct pattern_ops *ops, s
 void pattern_destroy(struct pattern *pattern);
 /* context_scan: all that look around. */
 void patterns_tend(struct msg_region *region);
+/* msg_region_depart: all that have something to look at. */
+void patterns_part(struct msg_region *region);
 /* msg_leave: all of them. */
 void patterns_forget(struct msg_region *region);
 

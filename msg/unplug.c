@@ -6,7 +6,7 @@
  *   leave_by passed  the port calls msg_region_depart: we leave by ourselves, in an orderly way
  *   gone             every call ends with -ENODEV; the handles stay valid until msg_leave
  */
-#include "msg/link.h"
+#include "msg/pattern.h"
 #include "msg/transfer.h"
 
 #define LEAVE_GRACE_NS (2000 * NS_PER_MS)  /* for an app that asks for events */
@@ -41,7 +41,7 @@ void msg_region_depart(struct msg_region *region)
 {
 	if (region->gone)
 		return;
-	links_look(region);
+	patterns_part(region);
 	region_withdraw(region);
 	msg_region_gone(region);
 }

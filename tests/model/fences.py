@@ -35,7 +35,7 @@ def main():
                 print(f"{os.path.basename(name)}: {mutant} is never run")
                 bad += 1
     count = 0
-    for name in sorted(glob.glob(os.path.join(root, "msg/*.[ch]"))):
+    for name in sorted(glob.glob(os.path.join(root, "msg/**/*.[ch]"), recursive=True)):
         for function in fence_functions(name):
             count += 1
             if not re.search(rf"NO_\w*FENCE\b[^\n]*\b{function}\b", models):

@@ -7,7 +7,7 @@
 /* mutant: -DREFER -DNO_REFER_FENCE */
 /* mutant: -DREFER -DNO_LOOK */
 /*
- * What members of a group do together (msg/group.c).
+ * What members of a group do together (msg/patterns/group.c).
  *
  * Three members come to a barrier and sleep until all have come. Whoever sees that it was the last wakes
  * the others; there is no timer, so that a member that nobody wakes is a deadlock, which spin reports.

@@ -10,7 +10,7 @@
 /* mutant: -DFAULT_EARLY */
 /* mutant: -DNEWEST_FIRST */
 /*
- * A topic whose publisher drops messages (msg/topic.c), and one subscriber (msg/subscribe.c): what it takes
+ * A topic whose publisher drops messages (msg/patterns/topic.c), and one subscriber (msg/patterns/subscribe.c): what it takes
  * is whole, each message was either received or counted as lost, and it never takes the publisher at
  * work for a broken one. Waking is sleep.pml's: the order there is the same.
  *

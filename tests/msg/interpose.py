@@ -33,7 +33,7 @@ def assembly(source, extra):
 
 
 # 1. Every memory access that is an atomic, volatile or fence stands in the one header.
-for path in sorted(glob.glob(f"{root}/msg/*.[ch]")):
+for path in sorted(glob.glob(f"{root}/msg/**/*.[ch]", recursive=True)):
     with open(path, encoding="utf-8") as f:
         text = re.sub(r"/\*.*?\*/|//[^\n]*", "", f.read(), flags=re.S)
     if path == HEADER:
@@ -45,7 +45,7 @@ for path in sorted(glob.glob(f"{root}/msg/*.[ch]")):
 
 # 2. An interposition sees every access: the same code with and without one that does nothing.
 none = ["-DMSG_INTERPOSE=\"tests/msg/interpose_none.inc\""]
-for path in sorted(glob.glob(f"{root}/msg/*.c")):
+for path in sorted(glob.glob(f"{root}/msg/**/*.c", recursive=True)):
     real, interposed = assembly(path, []), assembly(path, none)
     if real != interposed:
         fail(f"FAIL {os.path.basename(path)}: {len(real)} instructions become {len(interposed)}")

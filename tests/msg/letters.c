@@ -11,8 +11,8 @@
 #include <sys/mman.h>
 #include <isthmus/msg_call.h>
 #include <isthmus/msg_queue.h>
-#include "msg/call.h"
-#include "msg/queue.h"
+#include "msg/patterns/call.h"
+#include "msg/patterns/queue.h"
 #include "tests/msg/harness.h"
 
 #define MEGA (1u << 20)

@@ -15,7 +15,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <isthmus/msg_link.h>
-#include "msg/link_end.h"
+#include "msg/patterns/link_end.h"
 
 #define MS 1000000ull
 #define MEMORY 8192

@@ -21,7 +21,7 @@ SLOW_SEEDS = 400000
 SLOW = ["judges-when-gone", "refuses-when-gone", "claims-when-gone", "no-fence-look-around",
         "scans-when-gone", "publishes-when-gone", "released-after-generation",
         "block-of-another-blamed", "head-read-as-words", "answers-the-dead",
-        "answers-when-gone"]
+        "answers-when-gone", "land-of-the-dead"]
 
 # name: [(file, the place as it stands, what it becomes)...]
 MUTANTS = {
@@ -422,7 +422,7 @@ def main():
     missed = 0
     with tempfile.TemporaryDirectory(prefix="isthmus-mutants-") as work, \
             concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        sources = sorted(glob.glob(f"{root}/msg/*.c")) + sorted(glob.glob(f"{root}/tests/sim/*.c"))
+        sources = sorted(glob.glob(f"{root}/msg/**/*.c", recursive=True)) + sorted(glob.glob(f"{root}/tests/sim/*.c"))
         halves = list(pool.map(lambda part: compile_all(compiler, root, work, part),
                                [sources[0::2], sources[1::2]]))
         base = halves[0] + halves[1]

@@ -18,6 +18,7 @@ ARROWS = {
     "pci": ["mm", "cpu", "log"],
     "ivshmem": ["pci", "mm", "cpu", "log"],
     "msg": [],
+    "msg/patterns": ["msg"],
     "port": ["ivshmem", "cpu", "msg", "log"],
     "libc": ["cpu", "mm", "platform", "log"],
     "boot": ["log", "cpu", "mm", "platform", "pci", "ivshmem", "msg", "port", "libc"],
@@ -92,7 +93,7 @@ def breaches(root, path, text):
             elif target not in FRONT_DOORS.get((room, owner), {target}):
                 yield f'includes "{name}": {room} may enter {owner} only by ' \
                     + ", ".join(sorted(FRONT_DOORS[(room, owner)]))
-        elif room == "msg" and name not in FREESTANDING - {"string.h"}:
+        elif room in ("msg", "msg/patterns") and name not in FREESTANDING - {"string.h"}:
             yield f"includes <{name}>: msg/ uses freestanding C11 headers only"
 
 

@@ -17,7 +17,7 @@
  * and is gone for the others as if it had died. So nothing hangs on the founder living on.
  */
 #include "msg/channel.h"
-#include "msg/group.h"
+#include "msg/patterns/group.h"
 
 #define ENTRY_WORDS 3u /* of the table, for each rank: life, ticket, slot */
 

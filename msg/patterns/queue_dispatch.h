@@ -3,7 +3,7 @@
 #ifndef MSG_QUEUE_DISPATCH_H
 #define MSG_QUEUE_DISPATCH_H
 
-#include "msg/queue.h"
+#include "msg/patterns/queue.h"
 
 /* A list with an end; an empty one is linked to itself. */
 struct node {

@@ -12,7 +12,7 @@
  * To another dispatcher READY and TAKEN ones are told as held, DONE ones again as done; BACK ones are
  * forgotten, since it doesn't know that we had them.
  */
-#include "msg/queue.h"
+#include "msg/patterns/queue.h"
 
 #define STALL_NS (5 * NS_PER_MS)
 

@@ -6,7 +6,7 @@
  * the producer, and not only here. (Only with a producer that doesn't read is it kept here alone; if
  * the dispatcher dies then, the item is done again, as redelivered.)
  */
-#include "msg/queue_dispatch.h"
+#include "msg/patterns/queue_dispatch.h"
 
 // Standing by: is the name free? Looks once for each look at who is there.
 static void try_name(struct msg_dispatcher *d)

@@ -10,7 +10,7 @@
  *   SENT     another dispatcher (or a new channel)            LOCAL, `before`
  *   DONE     result taken                                     FREE
  */
-#include "msg/queue.h"
+#include "msg/patterns/queue.h"
 
 #define STALL_NS (5 * NS_PER_MS)
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The dispatcher's members: what producers and workers send, and what their end means.
-#include "msg/queue_dispatch.h"
+#include "msg/patterns/queue_dispatch.h"
 
 #define LETTERS_PER_STEP 32 /* of one member, before the next one's turn */
 

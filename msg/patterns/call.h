@@ -12,7 +12,7 @@
 
 #include <isthmus/msg_call.h>
 #include "msg/channel.h"
-#include "msg/letter.h"
+#include "msg/patterns/letter.h"
 #include "msg/pattern.h"
 
 #define CALL_WORDS 3

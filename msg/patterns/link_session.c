@@ -14,7 +14,7 @@
  * it doesn't know the last one. The connecting end may have missed the ANSWER of some sessions
  * that the listening end has completed; those it remembers as tried.
  */
-#include "msg/link_end.h"
+#include "msg/patterns/link_end.h"
 
 #include "msg/transfer.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // See queue.h: how a producer or a worker finds its dispatcher, and finds the next one.
-#include "msg/queue.h"
+#include "msg/patterns/queue.h"
 
 #define QUEUE_RETRY_NS (10 * NS_PER_MS)
 

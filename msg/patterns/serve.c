@@ -10,7 +10,7 @@
  *   ended                msg_server_next says so                   told
  *   ended, told          replied to (-ECANCELED, -EPIPE), refused  free
  */
-#include "msg/call.h"
+#include "msg/patterns/call.h"
 
 struct held {
 	uint64_t id;

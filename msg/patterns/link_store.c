@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The records of a link that the other end is not known to have received. See link.h.
-#include "msg/link.h"
+#include "msg/patterns/link.h"
 
 void link_store_init(struct link_store *s, void *memory, size_t size)
 {

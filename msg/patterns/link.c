@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Links, the side of the app. See <isthmus/msg_link.h>; link_session.c has the channels.
-#include "msg/link_end.h"
+#include "msg/patterns/link_end.h"
 
 #define FLUSH_NS     NS_PER_MS        /* between looks at what was released; longer and longer, */
 #define FLUSH_MAX_NS (20 * NS_PER_MS) /* up to this */
@@ -58,18 +58,17 @@ static void forget(struct pattern *pattern)
 		seat->link->phase = LINK_SEEKING;
 }
 
-static const struct pattern_ops link_ops = {
-	.step = step, .due = due, .tend = tend, .forget = forget,
-};
-
-void links_look(struct msg_region *region)
+static void part(struct pattern *pattern)
 {
-	struct pattern *pattern;
+	struct link_seat *seat = (struct link_seat *)pattern;
 
-	for (pattern = region->patterns; pattern; pattern = pattern->next)
-		if (pattern->ops == &link_ops && ((struct link_seat *)pattern)->channel)
-			link_see_released((struct link_seat *)pattern);
+	if (seat->channel)
+		link_see_released(seat);
 }
+
+static const struct pattern_ops link_ops = {
+	.step = step, .due = due, .tend = tend, .part = part, .forget = forget,
+};
 
 /* ---- waiting ---- */
 

@@ -38,10 +38,6 @@ struct link_hello {
 	uint64_t next;         /* number that its next record will have */
 };
 
-/* The region is about to be left: a last look at what the other ends have received. Changes
- * nothing there. */
-void links_look(struct msg_region *region);
-
 /* The records on their way, oldest first, in one ring of memory. */
 struct link_kept {
 	uint32_t size; /* of what travels; LINK_SKIP: the ring's end, go on at its begin */

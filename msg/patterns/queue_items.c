@@ -13,7 +13,7 @@
  *   not known        its producer is gone, or doesn't put it        -
  *   DONE             RESULT sent, or no producer left               -, when its worker was told (SAFE)
  */
-#include "msg/queue_dispatch.h"
+#include "msg/patterns/queue_dispatch.h"
 
 #define UNKNOWN_NS (10000 * NS_PER_MS)
 

@@ -4,7 +4,7 @@
 #ifndef MSG_LINK_END_H
 #define MSG_LINK_END_H
 
-#include "msg/link.h"
+#include "msg/patterns/link.h"
 
 #define LINK_TRIED_MAX 16
 #define LINK_RETRY_NS  (20 * NS_PER_MS)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // See letter.h.
-#include "msg/letter.h"
+#include "msg/patterns/letter.h"
 
 #define DESCRIPTOR 16u /* payload of a RING_BUFFER record */
 

@@ -12,7 +12,7 @@
  *
  * A cancel that doesn't fit into the ring keeps the entry (`tell`) until it does.
  */
-#include "msg/call.h"
+#include "msg/patterns/call.h"
 
 enum entry_state {
 	ENTRY_FREE = 0,

@@ -15,7 +15,7 @@
  * full fence, that all have, and wakes the others; of two that come at once at least one does.
  * tests/model/group.pml
  */
-#include "msg/group.h"
+#include "msg/patterns/group.h"
 
 #define FAILURES 0xffu /* bits of done: the newest call failed, the one before, ... */
 

@@ -16,7 +16,7 @@
 
 #include <isthmus/msg_queue.h>
 #include "msg/channel.h"
-#include "msg/letter.h"
+#include "msg/patterns/letter.h"
 #include "msg/pattern.h"
 
 #define QUEUE_WORDS  4
