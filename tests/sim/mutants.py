@@ -21,7 +21,7 @@ SLOW_SEEDS = 400000
 SLOW = ["judges-when-gone", "refuses-when-gone", "claims-when-gone", "no-fence-look-around",
         "scans-when-gone", "publishes-when-gone", "released-after-generation",
         "block-of-another-blamed", "head-read-as-words", "answers-the-dead",
-        "answers-when-gone", "land-of-the-dead"]
+        "answers-when-gone", "land-of-the-dead", "tail-not-checked"]
 
 # name: [(file, the place as it stands, what it becomes)...]
 MUTANTS = {
@@ -290,54 +290,54 @@ MUTANTS = {
          "\t\tif (slot_scan(region, i))",
          "\tfor (i = 0; i < region->geo.slots; i++)\n\t\tif (slot_scan(region, i))")],
     # ---- topics
-    "topic-no-fence-publish": [("topic.c",
+    "topic-no-fence-publish": [("patterns/topic.c",
          "\t// before anything that follows is overwritten.\n\tregion_fence();\n", "")],
-    "topic-tail-not-moved": [("topic.c",
+    "topic-tail-not-moved": [("patterns/topic.c",
          "\tset_tail(topic, tail);\n\treturn true;", "\ttopic->tail = tail;\n\treturn true;")],
-    "topic-not-compared": [("subscribe.c",
+    "topic-not-compared": [("patterns/subscribe.c",
          "\tif (!dropping(sub))\n\t\treturn true;\n\tregion_order_loads();", "\tif (1)\n"
          "\t\treturn true;\n\tregion_order_loads();")],
-    "topic-loss-not-told": [("subscribe.c",
+    "topic-loss-not-told": [("patterns/subscribe.c",
          "\t\t*mark = (struct msg_topic_mark){ found->number, lost };",
          "\t\t*mark = (struct msg_topic_mark){ found->number, 0 };")],
-    "topic-want-forgotten": [("topic.c",
+    "topic-want-forgotten": [("patterns/topic.c",
          "\tif (!channel->region->error && !channel->error)\n"
          "\t\tregion_store32(&channel->mine->want, want);\n", "")],
-    "topic-dead-hold-it-up": [("topic.c",
+    "topic-dead-hold-it-up": [("patterns/topic.c",
          "\tif (channel->send_error || !channel_update_released(channel) || "
          "channel->send_error)\n\t\treturn topic->newest;\n",
          "\tchannel_update_released(channel);\n"),
-        ("topic.c", "\tfor (i = topic->count; i-- > 0;) {", "\tfor (i = 0; i-- > 0;) {")],
-    "topic-oldest-for-latest": [("subscribe.c",
+        ("patterns/topic.c", "\tfor (i = topic->count; i-- > 0;) {", "\tfor (i = 0; i-- > 0;) {")],
+    "topic-oldest-for-latest": [("patterns/subscribe.c",
          "sub->policy == MSG_TOPIC_LATEST || tries >= PATIENT_TRIES", "tries >= PATIENT_TRIES")],
-    "tail-not-checked": [("subscribe.c",
+    "tail-not-checked": [("patterns/subscribe.c",
          "\tif ((int64_t)(region_load_acquire64(&sub->wire->newest) - tail) >= 0)", "\tif (1)")],
-    "publishes-when-gone": [("topic.c",
+    "publishes-when-gone": [("patterns/topic.c",
          "\tif (region->error)\n\t\treturn region->error;\n\tif (topic->policy",
          "\tif (topic->policy")],
     "subscription-counted": [("region.c",
          "\tif (!tx->data || *position == tx->published)", "\tif (*position == tx->published)")],
     # ---- calls
-    "call-late-reply-taken": [("call.c",
+    "call-late-reply-taken": [("patterns/call.c",
          "entry->generation == generation && entry->state == ENTRY_WAITING ?",
          "entry->state == ENTRY_WAITING ?")],
-    "call-ends-twice": [("call.c",
+    "call-ends-twice": [("patterns/call.c",
          "\t\t\tcaller->stats.cancelled++;\n\t\t\tentry_end(caller, entry, -ETIMEDOUT);",
          "\t\t\tcaller->stats.cancelled++;\n\t\t\tentry_end(caller, entry, -ETIMEDOUT);\n"
          "\t\t\tentry->state = ENTRY_WAITING;")],
-    "call-reply-not-kept": [("call.c",
+    "call-reply-not-kept": [("patterns/call.c",
          "\tgive_back(caller, view);\n\tentry_end(caller, entry, result);",
          "\tgive_back(caller, view);\n\tif (caller->tells)\n"
          "\t\tentry_end(caller, entry, result);")],
-    "call-dead-server-waited-for": [("call.c",
+    "call-dead-server-waited-for": [("patterns/call.c",
          "\tif (n < 0 && n != -ENOBUFS)\n\t\tend_all(caller, n);\n\telse\n",
          "\tif (n >= 0)\n")],
-    "caller-keeps-due": [("call.c",
+    "caller-keeps-due": [("patterns/call.c",
          "\tcaller->earliest = MSG_FOREVER;\n\tfor (i = 0; i < caller->count; i++) {",
          "\tfor (i = 0; i < caller->count; i++) {")],
-    "request-shown-too-long": [("serve.c",
+    "request-shown-too-long": [("patterns/serve.c",
          "\tclient->valid = client->more;\n\tclient->more = false;", "\tclient->more = false;")],
-    "head-read-as-words": [("letter.c",
+    "head-read-as-words": [("patterns/letter.c",
          "\tregion_copy_out(channel->region->context->ops->copy_out, view->head, span.data, "
          "8 * words);",
          "\tfor (n = 0; n < (int)words; n++)\n"
@@ -379,9 +379,10 @@ def mutate(root, work, name):
 
 def affected(work, files):
     """The sources that a change of these files concerns."""
-    sources = sorted(glob.glob(os.path.join(work, "msg", "*.c")))
+    top = os.path.join(work, "msg")
+    sources = sorted(glob.glob(os.path.join(top, "**/*.c"), recursive=True))
     if all(f.endswith(".c") for f in files):
-        return [s for s in sources if os.path.basename(s) in files]
+        return [s for s in sources if os.path.relpath(s, top) in files]
     assert set(files) <= set(USERS)
     users = re.compile("|".join(USERS[f] for f in files))
     return [s for s in sources if users.search(open(s, encoding="utf-8").read())]
@@ -422,7 +423,8 @@ def main():
     missed = 0
     with tempfile.TemporaryDirectory(prefix="isthmus-mutants-") as work, \
             concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        sources = sorted(glob.glob(f"{root}/msg/**/*.c", recursive=True)) + sorted(glob.glob(f"{root}/tests/sim/*.c"))
+        sources = sorted(glob.glob(f"{root}/msg/**/*.c", recursive=True)) + \
+            sorted(glob.glob(f"{root}/tests/sim/*.c"))
         halves = list(pool.map(lambda part: compile_all(compiler, root, work, part),
                                [sources[0::2], sources[1::2]]))
         base = halves[0] + halves[1]
