@@ -136,7 +136,7 @@ int msg_join(struct msg_context *context, const struct msg_region_ops *ops,
 	const struct msg_options *options, struct msg_region **region);
 
 /*
- * Upcalls into msg; on the owner's thread, never from an interrupt: from sleep_until or relax, or
+ * Upcalls into msg; on the owner's thread, never from an interrupt: from now, sleep_until or relax, or
  * whenever the port notices. They only note the fact; the app hears of it through msg_next_event.
  */
 void msg_region_leaving(struct msg_region *region);     /* unplug was asked for */
