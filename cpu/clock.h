@@ -6,10 +6,10 @@
  * (or leaf 16h, or the hypervisor's leaf 0x40000010) only where there is nothing to measure with.
  *
  * Each end of a measurement is the tightest of 20 bracketed reads (TSC, source, TSC). The first, at
- * the first reading of the clock, takes less than a millisecond; later ones, from a timer at growing intervals, go back to the same
- * starting point and so get better with time. A better speed holds from then on and moves nothing
- * that was. clock_error_ppm() is the bound that follows from the widths of the brackets and
- * the source's own step.
+ * the first reading of the clock, takes less than a millisecond; later ones, from a timer at
+ * growing intervals, go back to the same starting point and so get better with time. A better speed
+ * holds from then on and moves nothing that was. clock_error_ppm() is the bound that follows from
+ * the widths of the brackets and the source's own step.
  */
 #ifndef CPU_CLOCK_H
 #define CPU_CLOCK_H

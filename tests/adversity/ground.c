@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "host/client/ivshmem_client.h"
@@ -220,31 +219,6 @@ static void others_bus_errors(void)
 
 /* ---- the server ---- */
 
-static pid_t start_server(const char *socket_path, const char *kind, const char *name)
-{
-	const char *build = getenv("ISTHMUS_BUILD");
-	char program[512], fd[16];
-	int ready[2];
-	pid_t pid;
-
-	CHECK(build);
-	snprintf(program, sizeof(program), "%s/bin/ivshmem-server", build);
-	CHECK(!pipe(ready));
-	fflush(NULL);
-	pid = fork();
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		snprintf(fd, sizeof(fd), "%d", ready[1]);
-		execl(program, program, "-F", "-S", socket_path, "-l", "1M", "-n", "1", "--ready-fd", fd,
-			kind, name, NULL);
-		_exit(127);
-	}
-	close(ready[1]);
-	CHECK(read(ready[0], fd, 1) == 1);
-	close(ready[0]);
-	return pid;
-}
-
 // The server's memfd can't be cut short by a client.
 static void sealed(void)
 {
@@ -254,7 +228,7 @@ static void sealed(void)
 	int fd;
 
 	snprintf(socket_path, sizeof(socket_path), "%s.socket", test_region(4096));
-	server = start_server(socket_path, "--memfd", NULL);
+	server = test_server(socket_path, "1M", "1", "--memfd", NULL);
 	OK(ivshmem_client_open(&client, socket_path, NULL, NULL));
 	CHECK(ivshmem_client_region_sealed(client));
 	fd = ivshmem_client_region_fd(client);
@@ -262,7 +236,7 @@ static void sealed(void)
 	CHECK(ftruncate(fd, MEGA / 2) < 0 && errno == EPERM);
 	CHECK(ftruncate(fd, 2 * MEGA) < 0 && errno == EPERM);
 	ivshmem_client_close(client);
-	CHECK(!kill(server, SIGTERM) && waitpid(server, NULL, 0) == server);
+	test_server_end(server);
 }
 
 struct note {
@@ -329,7 +303,7 @@ static void server_dies(void)
 	snprintf(socket_path, sizeof(socket_path), "%s.socket", test_region(4096));
 	snprintf(name, sizeof(name), "isthmus-ground-%d", getpid());
 	snprintf(where, sizeof(where), "socket=%s", socket_path);
-	server = start_server(socket_path, "-M", name);
+	server = test_server(socket_path, "1M", "1", "-M", name);
 	OK(msg_attach(where, &wishes, &old));
 	item.region = old;
 	echo = test_spawn(server_echo, (void *)"echo");
@@ -350,7 +324,7 @@ static void server_dies(void)
 	EQUAL(lost, 1);
 	EQUAL(msg_attach(where, &wishes, &new), -ENODEV);
 
-	server = start_server(socket_path, "-M", name);
+	server = test_server(socket_path, "1M", "1", "-M", name);
 	*echoed = 0;
 	newcomer = test_spawn(server_echo, (void *)"newcomer");
 	while (!*echoed)
@@ -378,7 +352,7 @@ static void server_dies(void)
 	OK(msg_leave(new));
 	OK(msg_leave(old));
 	test_kill(newcomer);
-	CHECK(!kill(server, SIGTERM) && waitpid(server, NULL, 0) == server);
+	test_server_end(server);
 }
 
 /* ---- floods ---- */

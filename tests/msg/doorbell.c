@@ -2,12 +2,9 @@
 // Processes over a server's region: eventfds as doorbells, sleeps that only a doorbell ends, the
 // death of the server.
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "tests/msg/harness.h"
 
@@ -15,37 +12,9 @@ static char where[128], socket_path[112];
 
 static pid_t start_server(void)
 {
-	const char *build = getenv("ISTHMUS_BUILD");
-	char program[512];
-	char fd[16];
-	int ready[2];
-	pid_t pid;
-
-	CHECK(build);
-	snprintf(program, sizeof(program), "%s/bin/ivshmem-server", build);
 	snprintf(socket_path, sizeof(socket_path), "%s.socket", test_region(4096));
 	snprintf(where, sizeof(where), "socket=%s", socket_path);
-	CHECK(!pipe(ready));
-	fflush(NULL);
-	pid = fork();
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		snprintf(fd, sizeof(fd), "%d", ready[1]);
-		execl(program, program, "-F", "--memfd", "-S", socket_path, "-l", "4M", "-n", "2",
-			"--ready-fd", fd, NULL);
-		_exit(127);
-	}
-	close(ready[1]);
-	// The socket's file is there before anybody listens on it; the server says when it is ready.
-	CHECK(read(ready[0], fd, 1) == 1);
-	close(ready[0]);
-	return pid;
-}
-
-static void stop_server(pid_t pid)
-{
-	CHECK(!kill(pid, SIGTERM));
-	CHECK(waitpid(pid, NULL, 0) == pid);
+	return test_server(socket_path, "4M", "2", "--memfd", NULL);
 }
 
 static struct msg_region *attach(const char *name, uint64_t spin)
@@ -105,7 +74,7 @@ static void asleep(void)
 	EQUAL(stats.doorbells + stats.suppressed, stats.sent);
 	OK(msg_leave(region));
 	test_join(pid);
-	stop_server(server);
+	test_server_end(server);
 }
 
 static void slow_reader(void *arg)
@@ -155,7 +124,7 @@ static void asleep_for_space(void)
 	EQUAL(msg_recv(channel, data, sizeof(data), in_ms(20000)), -EPIPE);
 	OK(msg_leave(region));
 	test_join(pid);
-	stop_server(server);
+	test_server_end(server);
 }
 
 // A receiver that never sleeps is never rung.
@@ -178,7 +147,7 @@ static void awake(void)
 	EQUAL(stats.wakeups, 0);
 	OK(msg_leave(region));
 	test_join(pid);
-	stop_server(server);
+	test_server_end(server);
 }
 
 // The server dies: messages go on, the event is told, and the peers still wake each other.
@@ -233,7 +202,7 @@ static void ids(void)
 			joined += event.type == MSG_EVENT_DIED;
 	}
 	OK(msg_leave(region));
-	stop_server(server);
+	test_server_end(server);
 }
 
 int main(int argc, char **argv)

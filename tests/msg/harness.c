@@ -169,6 +169,40 @@ void test_kill(pid_t pid)
 	CHECK(waitpid(pid, NULL, 0) == pid);
 }
 
+pid_t test_server(const char *socket_path, const char *size, const char *vectors, const char *kind,
+	const char *name)
+{
+	const char *build = getenv("ISTHMUS_BUILD");
+	char program[512], fd[16];
+	int ready[2];
+	pid_t pid;
+
+	CHECK(build);
+	snprintf(program, sizeof(program), "%s/bin/ivshmem-server", build);
+	CHECK(!pipe(ready));
+	fflush(NULL);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		snprintf(fd, sizeof(fd), "%d", ready[1]);
+		execl(program, program, "-F", "-S", socket_path, "-l", size, "-n", vectors, "--ready-fd",
+			fd, kind, name, NULL);
+		_exit(127);
+	}
+	close(ready[1]);
+	// The socket's file is there before anybody listens on it; the server says when it is ready.
+	CHECK(read(ready[0], fd, 1) == 1);
+	close(ready[0]);
+	return pid;
+}
+
+void test_server_end(pid_t pid)
+{
+	CHECK(!kill(pid, SIGTERM));
+	CHECK(waitpid(pid, NULL, 0) == pid);
+}
+
 uint64_t test_random(uint64_t *state)
 {
 	uint64_t z = *state += 0x9e3779b97f4a7c15u;

@@ -62,6 +62,15 @@ void test_join(pid_t pid);
 /* Kills it with signal and waits. */
 void test_kill(pid_t pid);
 
+/* Starts the build's ivshmem-server at that socket with a region of `size` and so many vectors (the
+ * words of -l and -n), and waits until it listens. kind, name: an option that says where the region
+ * lies, and its value or NULL. It ends with this process. */
+pid_t test_server(const char *socket_path, const char *size, const char *vectors, const char *kind,
+	const char *name);
+
+/* Asks it to end, and waits. */
+void test_server_end(pid_t pid);
+
 /* Bytes that depend on seed and place. */
 void test_fill(void *data, size_t len, uint64_t seed);
 bool test_filled(const void *data, size_t len, uint64_t seed);

@@ -1,83 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Topics at their edges: late comers, misuse, waiting, ends and deaths, and a region that lies.
+// Topics at their edges: late comers, misuse, waiting, ends and deaths.
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include <isthmus/msg_group.h>
 #include <isthmus/msg_topic.h>
-#include "msg/layout.h"
 #include "tests/msg/harness.h"
+#include "tests/msg/topic_stage.h"
 
-#define MEGA  (1u << 20)
-#define RING  4096
-#define DEATH (1000 * MS)
 #define TURN  (1u << 22) /* messages of a line until a header looks the same */
-
-struct stage {
-	const char *path;
-	struct msg_region *region;
-	struct msg_topic *topic;
-	struct msg_subscription *sub;
-	struct msg_topic_options options;
-	uint64_t seed;
-};
-
-static void attach(struct stage *stage, const char *name)
-{
-	struct msg_options options = { .name = name, .death_ns = DEATH, .slots = 16, .channels = 32 };
-
-	OK(msg_attach(stage->path, &options, &stage->region));
-}
-
-static void open_topic(struct stage *stage)
-{
-	stage->options.ring = RING;
-	OK(msg_topic_open(stage->region, "news", &stage->options, &stage->topic));
-}
-
-// Runs the region until the topic has so many.
-static void serve(struct stage *stage, unsigned subscribers)
-{
-	struct msg_wait_item item = { .type = MSG_WAIT_EVENT, .region = stage->region };
-	struct msg_topic_stats stats;
-	struct msg_event event;
-	uint64_t end = in_ms(60000);
-
-	for (;;) {
-		msg_topic_stats(stage->topic, &stats);
-		if (stats.subscribers == subscribers)
-			return;
-		CHECK(msg_now_ns() < end);
-		msg_wait(&item, 1, in_ms(5));
-		while (msg_next_event(stage->region, &event) > 0)
-			;
-	}
-}
-
-static void say(struct stage *stage, uint64_t value)
-{
-	OK(msg_publish(stage->topic, &value, sizeof(value), in_ms(60000)));
-}
-
-static struct msg_topic_mark hear(struct stage *stage, uint64_t value)
-{
-	struct msg_topic_mark mark;
-	uint64_t got = 0;
-
-	EQUAL(msg_topic_recv(stage->sub, &got, sizeof(got), &mark, in_ms(60000)), sizeof(got));
-	EQUAL(got, value);
-	return mark;
-}
-
-static void subscribe(struct stage *stage, bool retained)
-{
-	struct msg_subscribe_options options = { .retained = retained };
-
-	OK(msg_subscribe(stage->region, "news", &options, &stage->sub, in_ms(60000)));
-}
 
 /* ---- exact counts, in one order of events ---- */
 
@@ -89,13 +22,13 @@ static void dictated(void *arg)
 	struct msg_channel *channel;
 	uint64_t from_to[2], i;
 
-	attach(stage, "publisher");
-	open_topic(stage);
+	stage_attach(stage, "publisher");
+	stage_open(stage);
 	OK(msg_listen(stage->region, "dictate", NULL, &listener));
 	OK(msg_accept(listener, &channel, in_ms(60000)));
 	while (msg_recv(channel, from_to, sizeof(from_to), in_ms(60000)) == sizeof(from_to)) {
 		for (i = from_to[0]; i <= from_to[1]; i++)
-			say(stage, i);
+			stage_say(stage, i);
 		OK(msg_send(channel, NULL, 0, in_ms(60000)));
 	}
 	OK(msg_leave(stage->region));
@@ -112,7 +45,7 @@ static void dictate(struct msg_channel *channel, uint64_t from, uint64_t to)
 static void counts_with(enum msg_topic_policy policy, uint64_t start)
 {
 	// A message of 8 bytes takes a line; one line is kept free for the next.
-	const uint64_t fits = RING / 64 - 1;
+	const uint64_t fits = STAGE_RING / 64 - 1;
 	struct stage stage = { .path = test_region(4 * MEGA),
 		.options = { .policy = policy, .start = start } };
 	struct msg_subscription_stats stats;
@@ -122,50 +55,50 @@ static void counts_with(enum msg_topic_policy policy, uint64_t start)
 	struct msg_fault fault;
 	uint64_t data, n;
 
-	attach(&stage, "subscriber");
+	stage_attach(&stage, "subscriber");
 	OK(msg_connect(stage.region, "dictate", NULL, &channel, in_ms(60000)));
 	// Nothing there: nothing retained.
-	subscribe(&stage, true);
+	stage_subscribe(&stage, true);
 	EQUAL(msg_topic_recv(stage.sub, &data, 8, NULL, 0), -EAGAIN);
 	EQUAL(msg_topic_recv(stage.sub, &data, 8, NULL, in_ms(10)), -ETIMEDOUT);
 	msg_unsubscribe(stage.sub);
 	dictate(channel, 1, 3);
 	// Not those of before.
-	subscribe(&stage, false);
+	stage_subscribe(&stage, false);
 	EQUAL(msg_topic_recv(stage.sub, &data, 8, NULL, 0), -EAGAIN);
 	dictate(channel, 4, 5);
 	if (policy == MSG_TOPIC_LATEST) {
-		mark = hear(&stage, 5);
+		mark = stage_hear(&stage, 5);
 		EQUAL(mark.number, 5);
 		EQUAL(mark.lost, 1);
 	} else {
-		EQUAL(hear(&stage, 4).lost, 0);
-		EQUAL(hear(&stage, 5).lost, 0);
+		EQUAL(stage_hear(&stage, 4).lost, 0);
+		EQUAL(stage_hear(&stage, 5).lost, 0);
 	}
 	EQUAL(msg_topic_recv(stage.sub, &data, 8, NULL, 0), -EAGAIN);
 	msg_unsubscribe(stage.sub);
 	// The newest of before, and what follows.
-	subscribe(&stage, true);
-	mark = hear(&stage, 5);
+	stage_subscribe(&stage, true);
+	mark = stage_hear(&stage, 5);
 	EQUAL(mark.number, 5);
 	EQUAL(mark.lost, 0);
 	dictate(channel, 6, 6);
 	EQUAL(msg_topic_recv(stage.sub, &data, 7, NULL, 0), -EMSGSIZE);
-	EQUAL(hear(&stage, 6).lost, 0);
+	EQUAL(stage_hear(&stage, 6).lost, 0);
 	if (policy != MSG_TOPIC_BACK_PRESSURE) {
 		dictate(channel, 7, 1006);
 		if (policy == MSG_TOPIC_LATEST) {
-			EQUAL(hear(&stage, 1006).lost, 999);
+			EQUAL(stage_hear(&stage, 1006).lost, 999);
 		} else {
-			EQUAL(hear(&stage, 1006 - fits + 1).lost, 1000 - fits);
+			EQUAL(stage_hear(&stage, 1006 - fits + 1).lost, 1000 - fits);
 			for (n = 1006 - fits + 2; n <= 1006; n++)
-				EQUAL(hear(&stage, n).lost, 0);
+				EQUAL(stage_hear(&stage, n).lost, 0);
 		}
 		EQUAL(msg_topic_recv(stage.sub, &data, 8, NULL, 0), -EAGAIN);
 		// Exactly one turn of the headers' 24 bits while nobody looks: the place where it is
 		// shows a header that would do.
 		dictate(channel, 1007, 1006 + TURN);
-		mark = hear(&stage, 1006 + TURN - (policy == MSG_TOPIC_LATEST ? 0 : fits - 1));
+		mark = stage_hear(&stage, 1006 + TURN - (policy == MSG_TOPIC_LATEST ? 0 : fits - 1));
 		EQUAL(mark.lost, policy == MSG_TOPIC_LATEST ? TURN - 1 : TURN - fits);
 	}
 	msg_subscription_stats(stage.sub, &stats);
@@ -199,8 +132,8 @@ static void idle_publisher(void *arg)
 	struct msg_listener *listener;
 	struct msg_wait_item item;
 
-	attach(stage, "publisher");
-	open_topic(stage);
+	stage_attach(stage, "publisher");
+	stage_open(stage);
 	OK(msg_listen(stage->region, "plain", NULL, &listener));
 	item = (struct msg_wait_item){ .type = MSG_WAIT_ACCEPT, .listener = listener };
 	for (;;) {
@@ -217,7 +150,7 @@ static void misuse(void)
 	struct stage stage = { .path = test_region(4 * MEGA) };
 	pid_t pid = test_spawn(idle_publisher, &stage);
 	struct msg_topic_options bad = { .policy = 3 }, large = { .ring = 65u << 20 },
-		own = { .ring = RING };
+		own = { .ring = STAGE_RING };
 	struct msg_region_info before, after;
 	struct msg_topic_subscriber who;
 	struct msg_channel *channel;
@@ -225,8 +158,8 @@ static void misuse(void)
 	uint8_t *data;
 	void *place;
 
-	attach(&stage, "subscriber");
-	subscribe(&stage, false);
+	stage_attach(&stage, "subscriber");
+	stage_subscribe(&stage, false);
 	EQUAL(msg_connect(stage.region, "news", NULL, &channel, in_ms(60000)), -EPROTOTYPE);
 	EQUAL(msg_subscribe(stage.region, "plain", NULL, &stage.sub, in_ms(60000)), -EPROTOTYPE);
 	EQUAL(msg_subscribe(stage.region, "nobody", NULL, &stage.sub, in_ms(20)), -ETIMEDOUT);
@@ -241,10 +174,10 @@ static void misuse(void)
 	EQUAL(msg_subscribe(stage.region, "mine", NULL, &stage.sub, 0), -EINVAL);
 	EQUAL(msg_topic_subscriber(topic, 0, &who), -ENOENT);
 	// Sizes, and without a copy; nobody need be there.
-	EQUAL(msg_topic_limit(topic), RING / 2 - 16);
-	data = calloc(1, RING);
-	EQUAL(msg_publish(topic, data, RING / 2 - 15, 0), -EMSGSIZE);
-	OK(msg_publish(topic, data, RING / 2 - 16, 0));
+	EQUAL(msg_topic_limit(topic), STAGE_RING / 2 - 16);
+	data = calloc(1, STAGE_RING);
+	EQUAL(msg_publish(topic, data, STAGE_RING / 2 - 15, 0), -EMSGSIZE);
+	OK(msg_publish(topic, data, STAGE_RING / 2 - 16, 0));
 	OK(msg_publish(topic, data, 0, 0));
 	EQUAL(msg_publish_commit(topic, 0), -EINVAL);
 	OK(msg_publish_reserve(topic, 100, &place, 0));
@@ -268,11 +201,11 @@ static void ending_publisher(void *arg)
 	struct stage *stage = arg;
 	uint64_t i;
 
-	attach(stage, "publisher");
-	open_topic(stage);
-	serve(stage, 1);
+	stage_attach(stage, "publisher");
+	stage_open(stage);
+	stage_serve(stage, 1);
 	for (i = 1; i <= 5; i++)
-		say(stage, i);
+		stage_say(stage, i);
 	if (stage->seed == 0)
 		msg_topic_close(stage->topic);
 	if (stage->seed == 1)
@@ -296,15 +229,15 @@ static void ends(void)
 		uint64_t data, i;
 		pid_t pid;
 
-		attach(&stage, "subscriber");
+		stage_attach(&stage, "subscriber");
 		msg_region_describe(stage.region, &before);
 		pid = test_spawn(ending_publisher, &stage);
-		subscribe(&stage, false);
+		stage_subscribe(&stage, false);
 		msg_subscription_peer(stage.sub, &first);
 		test_join(pid);
 		// What was published before is still there, and then the end.
 		for (i = 1; i <= 5; i++)
-			hear(&stage, i);
+			stage_hear(&stage, i);
 		item = (struct msg_wait_item){ .type = MSG_WAIT_PATTERN, .pattern = stage.sub };
 		EQUAL(msg_wait(&item, 1, in_ms(60000)), 1);
 		EQUAL(msg_topic_recv(stage.sub, &data, 8, NULL, in_ms(60000)), -EPIPE);
@@ -313,23 +246,13 @@ static void ends(void)
 		msg_region_describe(stage.region, &after);
 		EQUAL(after.land_free, before.land_free);
 		pid = test_spawn(ending_publisher, &stage);
-		subscribe(&stage, false);
+		stage_subscribe(&stage, false);
 		msg_subscription_peer(stage.sub, &second);
 		CHECK(second.epoch != first.epoch);
-		hear(&stage, 1);
+		stage_hear(&stage, 1);
 		test_join(pid);
 		OK(msg_leave(stage.region));
 	}
-}
-
-static void deaf_subscriber(void *arg)
-{
-	struct stage *stage = arg;
-
-	attach(stage, "subscriber");
-	subscribe(stage, false);
-	for (;;)
-		msg_sleep_until(in_ms(1000));
 }
 
 // A dead or leaving subscriber holds the publisher up for the death time, and no longer.
@@ -342,15 +265,15 @@ static void subscriber_dies(void)
 	uint64_t value = 0, start;
 	pid_t pid;
 
-	attach(&stage, "publisher");
-	open_topic(&stage);
-	pid = test_spawn(deaf_subscriber, &stage);
-	serve(&stage, 1);
+	stage_attach(&stage, "publisher");
+	stage_open(&stage);
+	pid = test_spawn(stage_deaf_subscriber, &stage);
+	stage_serve(&stage, 1);
 	while (!msg_publish(stage.topic, &value, sizeof(value), 0))
 		value++;
-	EQUAL(value, RING / 64);
+	EQUAL(value, STAGE_RING / 64);
 	OK(msg_topic_subscriber(stage.topic, 0, &who));
-	EQUAL(who.behind, RING);
+	EQUAL(who.behind, STAGE_RING);
 	EQUAL(who.received, 0);
 	CHECK(!strcmp(who.peer.name, "subscriber"));
 	EQUAL(msg_publish(stage.topic, &value, sizeof(value), in_ms(20)), -ETIMEDOUT);
@@ -359,10 +282,10 @@ static void subscriber_dies(void)
 	start = msg_now_ns();
 	test_kill(pid);
 	OK(msg_publish(stage.topic, &value, sizeof(value), in_ms(60000)));
-	CHECK(msg_now_ns() - start < 20 * DEATH);
+	CHECK(msg_now_ns() - start < 20 * STAGE_DEATH);
 	msg_topic_stats(stage.topic, &stats);
 	CHECK(stats.full_waits >= 2);
-	serve(&stage, 0);
+	stage_serve(&stage, 0);
 	msg_topic_close(stage.topic);
 	OK(msg_leave(stage.region));
 }
@@ -376,8 +299,8 @@ static void stopped_publisher(void *arg)
 	uint64_t i;
 	int err = 0;
 
-	attach(stage, "publisher");
-	open_topic(stage);
+	stage_attach(stage, "publisher");
+	stage_open(stage);
 	for (i = 1; !err; i++) {
 		err = msg_publish(stage->topic, &i, sizeof(i), in_ms(5000));
 		msg_sleep_until(in_ms(1));
@@ -386,11 +309,11 @@ static void stopped_publisher(void *arg)
 	EQUAL(msg_publish(stage->topic, &i, sizeof(i), 0), -ESTALE);
 	msg_topic_close(stage->topic);
 	EQUAL(msg_leave(stage->region), -ESTALE);
-	attach(stage, "publisher");
-	open_topic(stage);
-	serve(stage, 1);
+	stage_attach(stage, "publisher");
+	stage_open(stage);
+	stage_serve(stage, 1);
 	for (i = 1; i <= 10; i++)
-		say(stage, i);
+		stage_say(stage, i);
 	OK(msg_leave(stage->region));
 }
 
@@ -400,8 +323,8 @@ static void stopped_subscriber(void *arg)
 	uint64_t data;
 	int64_t len;
 
-	attach(stage, "stopped");
-	subscribe(stage, false);
+	stage_attach(stage, "stopped");
+	stage_subscribe(stage, false);
 	while ((len = msg_topic_recv(stage->sub, &data, sizeof(data), NULL, in_ms(60000))) > 0)
 		;
 	EQUAL(len, -ESTALE);
@@ -419,14 +342,14 @@ static void stopped(void)
 		pid_t publisher = test_spawn(stopped_publisher, &stage), subscriber;
 		uint64_t data;
 
-		attach(&stage, "subscriber");
-		subscribe(&stage, false);
+		stage_attach(&stage, "subscriber");
+		stage_subscribe(&stage, false);
 		subscriber = test_spawn(stopped_subscriber, &stage);
 		for (i = 0; i < 100; i++)
 			EQUAL(msg_topic_recv(stage.sub, &data, 8, NULL, in_ms(60000)), 8);
 		// It goes on without the one that stands still.
 		CHECK(!kill(subscriber, SIGSTOP));
-		for (data = msg_now_ns() + 4 * DEATH; msg_now_ns() < data; ) {
+		for (data = msg_now_ns() + 4 * STAGE_DEATH; msg_now_ns() < data; ) {
 			uint64_t got;
 
 			EQUAL(msg_topic_recv(stage.sub, &got, 8, NULL, in_ms(60000)), 8);
@@ -439,7 +362,7 @@ static void stopped(void)
 		EQUAL(msg_topic_recv(stage.sub, &data, 8, NULL, 0), -EPIPE);
 		CHECK(!kill(publisher, SIGCONT));
 		msg_unsubscribe(stage.sub);
-		subscribe(&stage, false);
+		stage_subscribe(&stage, false);
 		while (msg_topic_recv(stage.sub, &data, 8, NULL, in_ms(60000)) == 8)
 			EQUAL(data % 11, data);
 		EQUAL(data, 10);
@@ -452,9 +375,9 @@ static void patient_publisher(void *arg)
 {
 	struct stage *stage = arg;
 
-	attach(stage, "publisher");
-	open_topic(stage);
-	serve(stage, 1);
+	stage_attach(stage, "publisher");
+	stage_open(stage);
+	stage_serve(stage, 1);
 	for (;;)
 		msg_sleep_until(in_ms(1000));
 }
@@ -472,8 +395,8 @@ static void region_gone(void)
 	struct msg_peer peer;
 	uint8_t data[100] = { 0 };
 
-	attach(&stage, "subscriber");
-	subscribe(&stage, false);
+	stage_attach(&stage, "subscriber");
+	stage_subscribe(&stage, false);
 	OK(msg_topic_open(stage.region, "mine", NULL, &topic));
 	OK(msg_group_join(stage.region, "alone", 1, &group, in_ms(1000)));
 	test_kill(pid);
@@ -502,7 +425,7 @@ static void two_publishers(void *arg)
 	struct msg_topic_stats stats = { 0 };
 	unsigned i;
 
-	attach(stage, "publisher");
+	stage_attach(stage, "publisher");
 	OK(msg_topic_open(stage->region, "even", &stage->options, &topics[0]));
 	OK(msg_topic_open(stage->region, "odd", &stage->options, &topics[1]));
 	while (!stats.subscribers) {
@@ -530,12 +453,12 @@ static void two_publishers(void *arg)
 
 static void waits(void)
 {
-	struct stage stage = { .path = test_region(4 * MEGA), .options = { .ring = RING } };
+	struct stage stage = { .path = test_region(4 * MEGA), .options = { .ring = STAGE_RING } };
 	pid_t pid = test_spawn(two_publishers, &stage);
 	struct msg_subscription *subs[2];
 	unsigned next[2] = { 0, 1 }, open = 2, value, k;
 
-	attach(&stage, "subscriber");
+	stage_attach(&stage, "subscriber");
 	OK(msg_subscribe(stage.region, "even", NULL, &subs[0], in_ms(60000)));
 	OK(msg_subscribe(stage.region, "odd", NULL, &subs[1], in_ms(60000)));
 	while (open) {
@@ -564,270 +487,6 @@ static void waits(void)
 	OK(msg_leave(stage.region));
 }
 
-/* ---- lies ---- */
-
-static void any_publisher(void *arg)
-{
-	struct stage *stage = arg;
-	uint64_t random = stage->seed;
-	uint8_t data[400];
-	unsigned i;
-
-	attach(stage, "publisher");
-	open_topic(stage);
-	for (i = 0; ; i++) {
-		int err = msg_publish(stage->topic, data, test_random(&random) % sizeof(data), in_ms(50));
-
-		CHECK(!err || err == -ETIMEDOUT || err == -EAGAIN);
-		if (i % 16 == 0)
-			msg_sleep_until(in_ms(1));
-	}
-}
-
-// Garbage in everything that the publisher says of its topic: ends with -ECONNRESET at worst, in time.
-static void lies(void)
-{
-	uint64_t random = 99, resets = 0, found = 0, heard = 0;
-	unsigned round;
-
-	for (round = 0; round < 60; round++) {
-		struct stage stage = { .path = test_region(4 * MEGA), .seed = round,
-			.options = { .policy = round % 3 } };
-		uint64_t *region = test_map(stage.path, 4 * MEGA), *front = NULL;
-		uint64_t end, i;
-		uint8_t data[4096];
-		pid_t pid = test_spawn(any_publisher, &stage);
-		struct msg_fault fault;
-
-		attach(&stage, "subscriber");
-		subscribe(&stage, false);
-		// What stands in front of the ring, found by its size and policy.
-		for (i = 0; i < 4 * MEGA / 8 && !front; i += 8)
-			if (region[i] == ((uint64_t)RING << 32 | round % 3) && region[i + 16] < 1000)
-				front = region + i;
-		CHECK(front);
-		end = in_ms(60);
-		while (msg_now_ns() < end) {
-			uint64_t word = test_random(&random) % (32 + RING / 8), value = test_random(&random);
-			int64_t len = msg_topic_recv(stage.sub, data, sizeof(data), NULL,
-				test_random(&random) % 4 ? 0 : in_ms(1));
-
-			if (len == -ECONNRESET) {
-				resets++;
-				// Or the publisher found that we had released what isn't there.
-				found += msg_subscription_fault(stage.sub, &fault) && fault.what;
-				msg_unsubscribe(stage.sub);
-				front[0] = (uint64_t)RING << 32 | round % 3;
-				subscribe(&stage, value % 2);
-				continue;
-			}
-			heard += len >= 0;
-			CHECK(len >= 0 || len == -EAGAIN || len == -ETIMEDOUT || len == -EMSGSIZE);
-			if (value % 4)
-				continue;
-			if (value >> 8 & 1)
-				word %= 32;
-			// Wild, or near to what is there.
-			front[word] = value >> 9 & 1 ? test_random(&random) :
-				front[word] + (value >> 10) % 257 - 128;
-		}
-		test_kill(pid);
-		munmap(region, 4 * MEGA);
-		OK(msg_leave(stage.region));
-	}
-	CHECK(resets > 10 && found > resets / 2);
-	CHECK(heard > 100);
-}
-
-// Hears all there is, however long it takes.
-static void hears_all(void *arg)
-{
-	struct stage *stage = arg;
-	uint64_t i, data;
-
-	attach(stage, "honest");
-	subscribe(stage, false);
-	for (i = 1; i <= stage->seed; i++)
-		EQUAL(hear(stage, i).lost, 0);
-	EQUAL(msg_topic_recv(stage->sub, &data, 8, NULL, in_ms(60000)), -EPIPE);
-	OK(msg_leave(stage->region));
-}
-
-static struct wire_channel *block_of(void *base, uint32_t slot, uint32_t index)
-{
-	struct wire_header *header = base;
-
-	return (struct wire_channel *)((uint8_t *)base + header->slot_offset +
-		(uint64_t)slot * header->slot_stride + sizeof(struct wire_slot) + header->deeds * 8) + index;
-}
-
-// A subscriber that lies about how far it is holds nobody up but itself.
-static void lying_subscriber(void)
-{
-	struct stage stage = { .path = test_region(4 * MEGA), .seed = 5000 };
-	void *base = test_map(stage.path, 4 * MEGA);
-	uint64_t random = 3, i, faults = 0;
-	struct msg_topic_subscriber who;
-	struct msg_event event;
-	pid_t honest, liar;
-	unsigned k;
-
-	attach(&stage, "publisher");
-	open_topic(&stage);
-	honest = test_spawn(hears_all, &stage);
-	serve(&stage, 1);
-	for (i = 1; i <= stage.seed; i++) {
-		if (i % 500 == 1) {
-			struct wire_channel *block;
-
-			liar = test_spawn(deaf_subscriber, &stage);
-			serve(&stage, 2);
-			for (k = 0; ; k++) {
-				OK(msg_topic_subscriber(stage.topic, k, &who));
-				if (!strcmp(who.peer.name, "subscriber"))
-					break;
-			}
-			block = block_of(base, who.peer.slot, 0);
-			CHECK(block->kind == KIND_TOPIC);
-			while (STATUS_STATE(__atomic_load_n(&block->status, __ATOMIC_SEQ_CST)) !=
-				CHANNEL_OPEN)
-				usleep(100);
-			__atomic_store_n(&block->released, (uint32_t)(test_random(&random) | 1),
-				__ATOMIC_SEQ_CST);
-			// As soon as anybody's word counts.
-			for (k = 0; k < 2 * RING / 64; k++)
-				say(&stage, i++);
-			i--;
-			while (msg_next_event(stage.region, &event) > 0)
-				if (event.type == MSG_EVENT_FAULT) {
-					CHECK(!strcmp(event.peer.name, "subscriber"));
-					faults++;
-				}
-			test_kill(liar);
-		} else {
-			say(&stage, i);
-		}
-	}
-	EQUAL(faults, 10);
-	msg_topic_close(stage.topic);
-	test_join(honest);
-	OK(msg_leave(stage.region));
-}
-
-/* ---- kills at random ---- */
-
-static void restless_publisher(void *arg)
-{
-	struct stage *stage = arg;
-	uint64_t random = stage->seed, n;
-
-	for (;;) {
-		attach(stage, "publisher");
-		stage->options.policy = test_random(&random) % 3;
-		stage->options.ring = RING;
-		if (!msg_topic_open(stage->region, "news", &stage->options, &stage->topic)) {
-			uint64_t message[64];
-
-			for (n = 1; n < 1 + test_random(&random) % 3000; n++) {
-				size_t i, words = 1 + test_random(&random) % 64;
-
-				for (i = 0; i < words; i++)
-					message[i] = n;
-				int err = msg_publish(stage->topic, message, 8 * words, in_ms(5000));
-
-				if (err)
-					CHECK(err == -ESTALE || err == -ETIMEDOUT);
-				if (test_random(&random) % 50 == 0)
-					msg_sleep_until(msg_now_ns() + test_random(&random) % MS);
-			}
-			if (test_random(&random) % 2)
-				msg_topic_close(stage->topic);
-		}
-		msg_leave(stage->region);
-	}
-}
-
-static void restless_subscriber(void *arg)
-{
-	struct stage *stage = arg;
-	uint64_t random = stage->seed, message[64], rounds;
-
-	for (;;) {
-		struct msg_subscribe_options options = { .retained = test_random(&random) % 2 };
-		struct msg_topic_mark mark;
-		uint64_t expected = 0;
-		int64_t len;
-
-		attach(stage, "subscriber");
-		len = msg_subscribe(stage->region, "news", &options, &stage->sub, in_ms(60000));
-		if (len)
-			CHECK(len == -ESTALE || len == -ECONNREFUSED);
-		for (rounds = test_random(&random) % 1000; !len && rounds; rounds--) {
-			len = msg_topic_recv(stage->sub, message, sizeof(message), &mark, in_ms(60000));
-			if (len < 0) {
-				if (len != -EPIPE && len != -ESTALE)
-					OK(len);
-				break;
-			}
-			// Whole, in order, counted.
-			CHECK(len >= 8 && len % 8 == 0);
-			CHECK(message[0] == mark.number && message[len / 8 - 1] == mark.number);
-			CHECK(!expected || mark.number == expected + mark.lost);
-			expected = mark.number + 1;
-			len = 0;
-			if (test_random(&random) % 100 == 0)
-				msg_sleep_until(msg_now_ns() + test_random(&random) % (2 * MS));
-		}
-		if (test_random(&random) % 2 && !len)
-			msg_unsubscribe(stage->sub);
-		msg_leave(stage->region);
-	}
-}
-
-#define RESTLESS 4
-#define KILLS    150
-
-static void kills(void)
-{
-	struct stage stage = { .path = test_region(4 * MEGA), .seed = 1 };
-	struct msg_region_info before, after;
-	uint64_t random = 5, end;
-	pid_t pids[RESTLESS];
-	struct msg_event event;
-	unsigned i, k;
-
-	attach(&stage, "watcher");
-	msg_region_describe(stage.region, &before);
-	for (i = 0; i < RESTLESS; i++, stage.seed++)
-		pids[i] = test_spawn(i ? restless_subscriber : restless_publisher, &stage);
-	for (k = 0; k < KILLS; k++, stage.seed++) {
-		struct msg_wait_item item = { .type = MSG_WAIT_EVENT, .region = stage.region };
-
-		end = msg_now_ns() + test_random(&random) % (40 * MS);
-		while (msg_now_ns() < end) {
-			msg_wait(&item, 1, end);
-			while (msg_next_event(stage.region, &event) > 0)
-				CHECK(event.type != MSG_EVENT_FAULT && event.type != MSG_EVENT_EVICTED);
-		}
-		i = test_random(&random) % RESTLESS;
-		test_kill(pids[i]);
-		pids[i] = test_spawn(i ? restless_subscriber : restless_publisher, &stage);
-	}
-	for (i = 0; i < RESTLESS; i++)
-		test_kill(pids[i]);
-	// Whoever died while it joined shows only by its land.
-	for (end = in_ms(30000); ; msg_sleep_until(in_ms(20))) {
-		k = (unsigned)OK(msg_peers(stage.region, NULL, 0));
-		msg_region_describe(stage.region, &after);
-		if (k == 1 && after.land_free == before.land_free)
-			break;
-		if (msg_now_ns() > end)
-			EQUAL(after.land_free, before.land_free);
-		CHECK(msg_now_ns() < end);
-	}
-	OK(msg_leave(stage.region));
-}
-
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -838,9 +497,6 @@ int main(int argc, char **argv)
 		{ "stopped", stopped, 150 },
 		{ "region_gone", region_gone, 150 },
 		{ "waits", waits, 150 },
-		{ "lies", lies, 150 },
-		{ "lying_subscriber", lying_subscriber, 150 },
-		{ "kills", kills, 150 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
