@@ -196,14 +196,20 @@ static void misuse(void)
 
 /* ---- ends ---- */
 
+// The subscriber has returned from msg_subscribe: to one that is still on its way a publisher that ends
+// has never been there, and it waits for the next.
+static int subscribed[2];
+
 static void ending_publisher(void *arg)
 {
 	struct stage *stage = arg;
 	uint64_t i;
+	char c;
 
 	stage_attach(stage, "publisher");
 	stage_open(stage);
 	stage_serve(stage, 1);
+	EQUAL(read(subscribed[0], &c, 1), 1);
 	for (i = 1; i <= 5; i++)
 		stage_say(stage, i);
 	if (stage->seed == 0)
@@ -221,6 +227,7 @@ static void ends(void)
 {
 	unsigned how;
 
+	CHECK(!pipe(subscribed));
 	for (how = 0; how < 3; how++) {
 		struct stage stage = { .path = test_region(4 * MEGA), .seed = how };
 		struct msg_wait_item item;
@@ -233,6 +240,7 @@ static void ends(void)
 		msg_region_describe(stage.region, &before);
 		pid = test_spawn(ending_publisher, &stage);
 		stage_subscribe(&stage, false);
+		EQUAL(write(subscribed[1], "", 1), 1);
 		msg_subscription_peer(stage.sub, &first);
 		test_join(pid);
 		// What was published before is still there, and then the end.
@@ -247,6 +255,7 @@ static void ends(void)
 		EQUAL(after.land_free, before.land_free);
 		pid = test_spawn(ending_publisher, &stage);
 		stage_subscribe(&stage, false);
+		EQUAL(write(subscribed[1], "", 1), 1);
 		msg_subscription_peer(stage.sub, &second);
 		CHECK(second.epoch != first.epoch);
 		stage_hear(&stage, 1);
