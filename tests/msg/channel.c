@@ -592,7 +592,8 @@ static void many(void)
 	items[0] = (struct msg_wait_item){ .type = MSG_WAIT_ACCEPT, .listener = side.listener };
 	items[1] = (struct msg_wait_item){ .type = MSG_WAIT_EVENT, .region = side.region };
 	items[2] = (struct msg_wait_item){ .type = MSG_WAIT_TIMER, .at = in_ms(5) };
-	while (!left) {
+	// All the talk may be over before the timer's first time: then that is what is waited for.
+	while (!left || !timers) {
 		OK(msg_wait(items, 3 + open, in_ms(20000)));
 		if (items[1].ready) {
 			CHECK(msg_next_event(side.region, &event));
@@ -625,7 +626,6 @@ static void many(void)
 	EQUAL(open, 8);
 	EQUAL(echoed, 1000);
 	EQUAL(joined, 1);
-	CHECK(timers > 0);
 	test_join(pid);
 	OK(msg_leave(side.region));
 }
