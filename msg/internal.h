@@ -80,6 +80,7 @@ struct msg_region {
 	uint32_t asleep;         /* what we wrote */
 	uint32_t changes;
 	uint64_t last_heart_ns;  /* when the hearts were looked at */
+	uint64_t watched_ns;     /* how long they were, as far as it counts */
 	uint64_t last_scan_ns;   /* when all slots were looked at */
 	uint32_t *live;          /* [live_count] slots that were held then */
 	uint32_t live_count;

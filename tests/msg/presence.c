@@ -364,6 +364,39 @@ static void killed_slots_come_back(void)
 	OK(msg_leave(region));
 }
 
+static void patient_peer(void *arg)
+{
+	struct msg_options options = { .name = "late", .deadline = in_ms(50000) };
+	struct msg_region *region;
+
+	OK(msg_attach(arg, &options, &region));
+	_exit(0);
+}
+
+// Even where who comes has next to no processor: it must hear the hearts stand still, however long that
+// takes it, before it says that all slots are taken.
+static void killed_slots_come_back_late(void)
+{
+	const char *path = test_region(65536);
+	struct msg_region *region;
+	pid_t late;
+	unsigned i;
+	int status;
+
+	region = attach_with(path, "first", 400 * MS);
+	OK(msg_leave(region));
+	for (i = 0; i < 4; i++)
+		test_join(test_spawn(nothing_peer, (void *)(uintptr_t)path));
+	late = test_spawn(patient_peer, (void *)(uintptr_t)path);
+	while (!waitpid(late, &status, WNOHANG)) {
+		msg_sleep_until(in_ms(8));
+		CHECK(!kill(late, SIGSTOP));
+		msg_sleep_until(in_ms(250));
+		CHECK(!kill(late, SIGCONT));
+	}
+	CHECK(WIFEXITED(status) && !WEXITSTATUS(status));
+}
+
 static void *connector_main(void *arg)
 {
 	struct race *race = arg;
@@ -554,6 +587,7 @@ int main(int argc, char **argv)
 		{ "one_name_many_listeners", one_name_many_listeners, 0 },
 		{ "slots_run_out", slots_run_out, 0 },
 		{ "killed_slots_come_back", killed_slots_come_back, 0 },
+		{ "killed_slots_come_back_late", killed_slots_come_back_late, 0 },
 		{ "channels_run_out", channels_run_out, 0 },
 		{ "land_runs_out", land_runs_out, 0 },
 		{ "crowd", crowd, 120 },
