@@ -34,9 +34,12 @@ string(REPLACE ".tar" "" newlib_name "${newlib_name}")
 set(ISTHMUS_NEWLIB "${cache}/${newlib_name}-${key}/x86_64-elf")
 
 string(JOIN " " codegen ${ISTHMUS_GUEST_CODEGEN})
+# Ninja runs this in every fresh build folder, since its log knows of no earlier run: what another
+# folder has built must stay as it is, or builds under way lose their headers.
 add_custom_command(OUTPUT "${ISTHMUS_NEWLIB}/lib/libc.a" "${ISTHMUS_NEWLIB}/lib/libm.a"
-	COMMAND sh "${CMAKE_CURRENT_LIST_DIR}/build-newlib.sh"
-		"${ISTHMUS_NEWLIB_TARBALL}" "${cache}/${newlib_name}-${key}" "${codegen}"
+	COMMAND sh -c "test -e '${ISTHMUS_NEWLIB}/lib/libc.a' || \
+exec sh '${CMAKE_CURRENT_LIST_DIR}/build-newlib.sh' '${ISTHMUS_NEWLIB_TARBALL}' \
+'${cache}/${newlib_name}-${key}' '${codegen}'"
 	COMMENT "newlib: building once into ${cache}/${newlib_name}-${key} (about a minute)"
 	USES_TERMINAL VERBATIM)
 add_custom_target(newlib DEPENDS "${ISTHMUS_NEWLIB}/lib/libc.a")
