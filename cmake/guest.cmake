@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # How guest code is compiled and how an image is linked.
 #
-#   isthmus_guest_room(name [NO_FPU] [SMALL] sources...)   a room of the runtime: library guest_<name>
+#   isthmus_guest_room(name [NO_FPU] [SMALL] [FIRST] sources...)   a room of the runtime: library guest_<name>
 #   isthmus_add_app(name [GUEST_ONLY] sources... [GUEST sources...] [PROCESS sources...])
 #                                                  <build>/apps/<name>.elf and, unless GUEST_ONLY, the same
 #                                                  sources as a host process <build>/apps/<name>; what the
@@ -43,7 +43,7 @@ foreach(name IN ITEMS ISTHMUS_ROOT ISTHMUS_NEWLIB ISTHMUS_LINKER_SCRIPT ISTHMUS_
 endforeach()
 
 function(isthmus_guest_room name)
-	cmake_parse_arguments(R "NO_FPU;SMALL" "" "" ${ARGN})
+	cmake_parse_arguments(R "NO_FPU;SMALL;FIRST" "" "" ${ARGN})
 	add_library(guest_${name} STATIC ${R_UNPARSED_ARGUMENTS})
 	target_link_libraries(guest_${name} PRIVATE isthmus_guest_flags)
 	if(R_NO_FPU)
@@ -55,13 +55,19 @@ function(isthmus_guest_room name)
 		target_compile_options(guest_${name} PRIVATE $<$<COMPILE_LANGUAGE:C>:-Os>)
 	endif()
 	add_dependencies(guest_${name} newlib)
-	set_property(GLOBAL APPEND PROPERTY ISTHMUS_GUEST_ROOMS guest_${name})
+	if(R_FIRST)
+		# Linked as objects, so that they stand before what the archives have of the same names.
+		set_property(GLOBAL APPEND PROPERTY ISTHMUS_GUEST_FIRST $<TARGET_OBJECTS:guest_${name}>)
+	else()
+		set_property(GLOBAL APPEND PROPERTY ISTHMUS_GUEST_ROOMS guest_${name})
+	endif()
 endfunction()
 
 # Links an image from object library ${objects} and ${symbols}, the source of its symbol table.
 function(isthmus_link_image target objects symbols)
 	get_property(rooms GLOBAL PROPERTY ISTHMUS_GUEST_ROOMS)
-	add_executable(${target} $<TARGET_OBJECTS:${objects}> ${symbols})
+	get_property(first GLOBAL PROPERTY ISTHMUS_GUEST_FIRST)
+	add_executable(${target} $<TARGET_OBJECTS:${objects}> ${first} ${symbols})
 	target_link_libraries(${target} PRIVATE isthmus_guest_flags
 		-Wl,--start-group ${rooms} "${ISTHMUS_NEWLIB}/lib/libc.a" "${ISTHMUS_NEWLIB}/lib/libm.a"
 		gcc -Wl,--end-group)
