@@ -9,13 +9,12 @@
 extern __typeof__(pci_set_machine) pci_set_machine __attribute__((weak));
 extern __typeof__(ivshmem_set_max_cpus) ivshmem_set_max_cpus __attribute__((weak));
 
-void boot_tell_devices(const struct boot_info *info)
+static void tell_pci(const struct boot_info *info)
 {
 	const struct acpi_platform *p;
 	struct pci_machine machine = { .map = info->ranges, .map_count = info->range_count };
 
-	if (pci_set_machine)
-		acpi_find_config_space();
+	acpi_find_config_space();
 	p = acpi_platform();
 	for (unsigned i = 0; i < p->ecam_count && i < PCI_MACHINE_ECAMS; i++) {
 		machine.ecam[i] = (struct pci_ecam){
@@ -28,8 +27,13 @@ void boot_tell_devices(const struct boot_info *info)
 	}
 	if (!p->gpe0.in_memory)
 		machine.gpe_port = (uint16_t)p->gpe0.address;
+	pci_set_machine(&machine);
+}
+
+void boot_tell_devices(const struct boot_info *info)
+{
 	if (pci_set_machine)
-		pci_set_machine(&machine);
+		tell_pci(info);
 	if (ivshmem_set_max_cpus)
 		ivshmem_set_max_cpus(fw_cfg_max_cpus());
 }

@@ -125,16 +125,15 @@ static void start_apic(void)
 	}
 }
 
-static void start_clock(void)
+static struct clock_sources find_clock_sources(void)
 {
 	const struct acpi_platform *p = acpi_platform();
-	struct clock_sources sources = {
+
+	return (struct clock_sources){
 		.hpet = p->hpet_base ? mm_map(p->hpet_base, HPET_SIZE, MM_UNCACHED) : NULL,
 		.pm_timer_port = p->pm_timer_port,
 		.pm_timer_32bit = p->pm_timer_32bit,
 	};
-
-	clock_set_sources(&sources);
 }
 
 static void run_constructors(void)
@@ -155,7 +154,7 @@ void boot_main(struct boot_info *info)
 	framebuffer_map();
 	acpi_init(info->rsdp);
 	start_apic();
-	start_clock();
+	clock_set_sources(find_clock_sources);
 	boot_keep_modules(info);
 	boot_tell_devices(info);
 	boot_check_options(&arguments);

@@ -25,10 +25,11 @@ struct clock_sources {
 };
 
 /*
- * What there is to measure with; after apic_init(). The first reading of the clock then measures, so
- * that a program that never asks for the time doesn't wait for it at boot.
+ * Who says what there is to measure with; after apic_init(). It is asked at the first reading of the
+ * clock, which then measures, so that a program that never asks for the time doesn't wait for it at
+ * boot. What it says in the log bears the time 0.
  */
-void clock_set_sources(const struct clock_sources *sources);
+void clock_set_sources(struct clock_sources (*find)(void));
 
 /* A panic: from here on readings change nothing, neither measure nor mend. */
 void clock_freeze(void);

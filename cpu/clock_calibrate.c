@@ -30,8 +30,8 @@
 
 #define GUESSED_HZ 2000000000ull
 
-static struct clock_sources sources;
-static bool unmeasured; /* there are sources, which nobody has measured with */
+static struct clock_sources (*find_sources)(void);
+static bool unmeasured; /* there may be sources, which nobody has measured with */
 static struct clock_source source;
 static struct clock_sample origin; /* count: as shown, at the start of the measurement */
 static bool origin_is_fresh;       /* nothing was measured from it yet */
@@ -194,6 +194,7 @@ static void start_refining(void)
 
 static void calibrate(void)
 {
+	struct clock_sources sources = find_sources();
 	uint64_t begin = clock_ticks();
 	struct clock_source apic;
 	struct clock_sample apic_start = { 0, 0, 0 };
@@ -224,9 +225,9 @@ static void calibrate(void)
 		  (unsigned long long)clock_ticks_to_ns(clock_ticks() - begin) / 1000);
 }
 
-void clock_set_sources(const struct clock_sources *offered)
+void clock_set_sources(struct clock_sources (*find)(void))
 {
-	sources = *offered;
+	find_sources = find;
 	unmeasured = true;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "platform/acpi.h"
 
-#include <errno.h>
+#include <isthmus/clock.h>
 #include <isthmus/log.h>
 #include "mm/mm.h"
 #include "platform/acpi_tables.h"
@@ -13,6 +13,8 @@
 #define BIOS_AREA	0xe0000ul
 #define BIOS_AREA_END	0x100000ul
 
+static uint64_t told_rsdp;
+static bool unread;
 static struct acpi_platform platform;
 static const struct acpi_header *root;
 static bool root_is_xsdt;
@@ -96,7 +98,7 @@ static uint64_t table_address(unsigned n)
 	return phys;
 }
 
-const struct acpi_header *acpi_find_table(const char *signature, unsigned index)
+static const struct acpi_header *find_table(const char *signature, unsigned index)
 {
 	uint64_t phys;
 
@@ -112,34 +114,52 @@ const struct acpi_header *acpi_find_table(const char *signature, unsigned index)
 	return NULL;
 }
 
-int acpi_init(uint64_t rsdp)
+/* Other CPUs start only after the first one has looked for them here, and so find it done. */
+static void read_tables(void)
 {
 	const struct acpi_header *table;
-	uint64_t dsdt = 0;
 
-	acpi_platform_default(&platform);
-	if (!(rsdp && take_rsdp(rsdp)) && !search_everywhere()) {
+	/* What is said of bad tables asks for the time, and the clock asks here what to measure it
+	 * with: it gets its answer first, and whole. */
+	if (unread)
+		clock_now_ns();
+	if (!unread)
+		return;
+	unread = false;
+	if (!(told_rsdp && take_rsdp(told_rsdp)) && !search_everywhere()) {
 		log_warn("acpi: no tables found%s: PCI by ports, one CPU, no HPET",
-			rsdp ? " where the loader said, nor elsewhere" : "");
-		return -ENOENT;
+			told_rsdp ? " where the loader said, nor elsewhere" : "");
+		return;
 	}
-	for (unsigned i = 0; (table = acpi_find_table("MCFG", i)) != NULL; i++)
+	for (unsigned i = 0; (table = find_table("MCFG", i)) != NULL; i++)
 		acpi_parse_mcfg(table, &platform);
-	table = acpi_find_table("APIC", 0);
+	table = find_table("APIC", 0);
 	if (table)
 		acpi_parse_madt(table, &platform);
-	table = acpi_find_table("HPET", 0);
+	table = find_table("HPET", 0);
 	if (table)
 		acpi_parse_hpet(table, &platform);
-	table = acpi_find_table("FACP", 0);
+	table = find_table("FACP", 0);
 	if (table)
-		dsdt = acpi_parse_fadt(table, &platform);
-	platform.dsdt = dsdt;
-	return 0;
+		platform.dsdt = acpi_parse_fadt(table, &platform);
+}
+
+void acpi_init(uint64_t rsdp)
+{
+	acpi_platform_default(&platform);
+	told_rsdp = rsdp;
+	unread = true;
+}
+
+const struct acpi_header *acpi_find_table(const char *signature, unsigned index)
+{
+	read_tables();
+	return find_table(signature, index);
 }
 
 const struct acpi_platform *acpi_platform(void)
 {
+	read_tables();
 	return &platform;
 }
 
@@ -147,6 +167,7 @@ void acpi_find_sleep_types(void)
 {
 	const struct acpi_header *table;
 
+	read_tables();
 	if (platform.knows_sleep_types || !platform.dsdt)
 		return;
 	table = map_table(platform.dsdt);
@@ -158,6 +179,7 @@ void acpi_find_config_space(void)
 {
 	const struct acpi_header *table;
 
+	read_tables();
 	if (platform.ecam_count || !platform.dsdt)
 		return;
 	table = map_table(platform.dsdt);

@@ -71,11 +71,12 @@ struct acpi_platform {
 };
 
 /*
- * Finds the tables: from `rsdp`, a physical address given by the boot protocol, or if that is 0
- * (or wrong) by searching the EBDA and 0xe0000-0xfffff. 0, or -ENOENT after a log line: then
- * acpi_platform() describes a machine without ACPI.
+ * Where the tables are, a physical address given by the boot protocol. The functions below read
+ * them when the first of them is called, so that a program that asks for nothing doesn't wait for
+ * it at boot: from `rsdp`, or if that is 0 (or wrong) from the one found by searching the EBDA and
+ * 0xe0000-0xfffff. Without any, after a log line, acpi_platform() describes a machine without ACPI.
  */
-int acpi_init(uint64_t rsdp);
+void acpi_init(uint64_t rsdp);
 
 /*
  * The index-th table with that 4-letter signature, checksummed and mapped for good, or NULL.
@@ -86,7 +87,7 @@ const struct acpi_header *acpi_find_table(const char *signature, unsigned index)
 /* Looks \_S5 up in the DSDT, which takes longer than a boot should; for power-off. */
 void acpi_find_sleep_types(void);
 
-/* Never NULL; valid and constant after acpi_init(). */
+/* Never NULL; valid and constant. */
 const struct acpi_platform *acpi_platform(void);
 
 /* Looks for PCI's config space in the DSDT where there is no MCFG; acpi_platform() has it then. */

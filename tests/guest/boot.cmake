@@ -110,7 +110,8 @@ isthmus_test_image(modules modules.c)
 isthmus_add_test(NAME modules AREA boot TIMEOUT 120
 	COMMAND ${ISTHMUS_PYTHON} "${CMAKE_CURRENT_SOURCE_DIR}/modules.py")
 isthmus_boot_test(hello-4-cpus hello --smp 4 --append "one 'two three'" --expect ${hello})
-isthmus_boot_test(hello-without-acpi hello --machine microvm,acpi=off --append "one 'two three'" --expect ${hello}
+isthmus_boot_test(hello-without-acpi hello --machine microvm,acpi=off --append "one 'two three'" --expect ${hello})
+isthmus_boot_test(maps-without-acpi maps --machine microvm,acpi=off --append "as=it-is" --expect "^PASS"
 	--expect "warn  acpi: no tables found")
 isthmus_boot_test(hello-without-hpet hello --machine q35,hpet=off --append "one 'two three'" --expect ${hello})
 
