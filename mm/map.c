@@ -105,44 +105,6 @@ unsigned mm_map_usable(const struct mm_range *in, unsigned count, uint64_t limit
 	return n;
 }
 
-unsigned mm_map_exclude(struct mm_range *ranges, unsigned count, unsigned max, uint64_t base,
-	uint64_t size)
-{
-	uint64_t end = size > UINT64_MAX - base ? UINT64_MAX : base + size;
-	unsigned n = 0;
-	struct mm_range upper = { 0, 0, MM_RANGE_RAM };
-	unsigned upper_at = 0;
-
-	if (size == 0 || !page_align(&base, &end, false))
-		return count;
-	for (unsigned i = 0; i < count; i++) {
-		struct mm_range r = ranges[i];
-		uint64_t r_end = range_end(&r);
-
-		if (r_end <= base || r.base >= end) {
-			ranges[n++] = r;
-			continue;
-		}
-		if (r.base < base) {
-			ranges[n++] = (struct mm_range){ r.base, base - r.base, r.type };
-			/* Only one of several disjoint ranges can hold both ends. */
-			if (r_end > end) {
-				upper = (struct mm_range){ end, r_end - end, r.type };
-				upper_at = n;
-			}
-		} else if (r_end > end) {
-			ranges[n++] = (struct mm_range){ end, r_end - end, r.type };
-		}
-	}
-	if (upper.size && n < max) {
-		for (unsigned i = n; i > upper_at; i--)
-			ranges[i] = ranges[i - 1];
-		ranges[upper_at] = upper;
-		n++;
-	}
-	return n;
-}
-
 bool mm_map_contains(const struct mm_range *ranges, unsigned count, uint64_t base, uint64_t size)
 {
 	for (unsigned i = 0; i < count; i++)

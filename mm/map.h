@@ -26,13 +26,6 @@ struct mm_range {
 unsigned mm_map_usable(const struct mm_range *in, unsigned count, uint64_t limit,
 	struct mm_range *out, unsigned max);
 
-/*
- * Takes [base, base + size), widened to whole pages, out of the sorted ranges in place; returns
- * the new count. When `max` leaves no room for a range that is cut in two, its upper part is lost.
- */
-unsigned mm_map_exclude(struct mm_range *ranges, unsigned count, unsigned max, uint64_t base,
-	uint64_t size);
-
 /* Whether [base, base + size) lies whole in one of the sorted, merged ranges. */
 bool mm_map_contains(const struct mm_range *ranges, unsigned count, uint64_t base, uint64_t size);
 

@@ -2,6 +2,7 @@
 #include "mm/mm.h"
 
 #include <errno.h>
+#include <string.h>
 #include <isthmus/log.h>
 #include "cpu/cpuid.h"
 #include "cpu/msr.h"
@@ -12,6 +13,7 @@
 #include "mm/types.h"
 
 #define MAX_RANGES 192
+#define OWN_CLAIMS 2		/* page 0 and the image */
 #define LEAST_FREE_PAGES 16	/* for tables and a heap that is worth the name */
 
 static uint64_t no_execute;	/* PTE_NO_EXECUTE where the CPU has it on */
@@ -102,13 +104,15 @@ static int map_all_ram(struct mm_range *ranges, unsigned count)
 int mm_init(const struct mm_range *map, unsigned count, const struct mm_range *reserved,
 	unsigned reserved_count, uint64_t image_phys)
 {
-	struct mm_range ranges[MAX_RANGES];
+	struct mm_range ranges[MAX_RANGES], claimed[MAX_RANGES];
 	uint64_t image_size = (uint64_t)(image_end - image_base);
 	uint64_t limit = 1ull << cpu_physical_bits();
 	unsigned n;
 
 	if (limit > MM_RAM_LIMIT)
 		limit = MM_RAM_LIMIT;
+	if (count + reserved_count + OWN_CLAIMS > MAX_RANGES)
+		panic("mm: %u ranges of memory and %u reserved ones are too many", count, reserved_count);
 	n = mm_map_usable(map, count, limit, ranges, MAX_RANGES);
 	ram_bytes = mm_map_bytes(ranges, n);
 	if (!mm_map_contains(ranges, n, image_phys, image_size)) {
@@ -120,10 +124,11 @@ int mm_init(const struct mm_range *map, unsigned count, const struct mm_range *r
 		return -EFAULT;
 	}
 	/* Page 0 stays as firmware left it: it points to the EBDA, and a null address is no RAM. */
-	n = mm_map_exclude(ranges, n, MAX_RANGES, 0, MM_PAGE_SIZE);
-	n = mm_map_exclude(ranges, n, MAX_RANGES, image_phys, image_size);
-	for (unsigned i = 0; i < reserved_count; i++)
-		n = mm_map_exclude(ranges, n, MAX_RANGES, reserved[i].base, reserved[i].size);
+	claimed[0] = (struct mm_range){ 0, MM_PAGE_SIZE, MM_RANGE_RESERVED };
+	claimed[1] = (struct mm_range){ image_phys, image_size, MM_RANGE_RESERVED };
+	memcpy(claimed + OWN_CLAIMS, reserved, reserved_count * sizeof(*reserved));
+	memcpy(claimed + OWN_CLAIMS + reserved_count, map, count * sizeof(*map));
+	n = mm_map_usable(claimed, OWN_CLAIMS + reserved_count + count, limit, ranges, MAX_RANGES);
 	if (mm_map_bytes(ranges, n) < LEAST_FREE_PAGES * MM_PAGE_SIZE) {
 		log_error("mm: %lu KiB of RAM are left beside the image, at least %lu are needed: "
 			"give the guest more memory, QEMU's -m",

@@ -65,14 +65,6 @@ static void finds_what_is_usable(void **state)
 		check_sorted(out, n);
 		for (uint64_t p = 0; p < PAGES; p++)
 			assert_int_equal(in_ranges(out, n, p), ram[p] && !other[p]);
-
-		uint64_t base = next_random(PAGES * PAGE), size = 1 + next_random(10 * PAGE);
-
-		n = mm_map_exclude(out, n, 40, base, size);
-		check_sorted(out, n);
-		for (uint64_t p = 0; p < PAGES; p++)
-			assert_int_equal(in_ranges(out, n, p), ram[p] && !other[p] &&
-				!(base < (p + 1) * PAGE && base + size > p * PAGE));
 		seed = keep;
 	}
 }
@@ -119,22 +111,12 @@ static void contains_no_more_than_there_is(void **state)
 	assert_false(mm_map_contains(r, 2, UINT64_MAX, 2));
 }
 
-static void a_cut_without_room_keeps_the_lower_part(void **state)
-{
-	struct mm_range r[] = { { 0x1000, 0x9000, 1 } };
-
-	(void)state;
-	assert_int_equal(mm_map_exclude(r, 1, 1, 0x3000, 1), 1);
-	assert_int_equal(r[0].size, 0x2000);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_what_is_usable),
 		cmocka_unit_test(survives_odd_entries),
 		cmocka_unit_test(contains_no_more_than_there_is),
-		cmocka_unit_test(a_cut_without_room_keeps_the_lower_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
