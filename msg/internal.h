@@ -23,6 +23,7 @@ struct storm {
 	uint64_t vain_before;    /* ... when this storm began */
 	uint64_t window_ns, in_window;
 	uint64_t asleep_ns;      /* of the window */
+	unsigned quiet;          /* windows of the trial so far */
 	uint64_t since_ns, muted_ns;
 };
 

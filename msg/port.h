@@ -119,6 +119,8 @@ struct msg_wait_ops {
 			      * to five times as much after a long idle time. 0: 20 ms */
 	uint64_t poll_ns;    /* longest sleep at first while a peer can't ring this one, growing to
 			      * twice backing_ns. 0: 1 ms */
+	uint64_t wake_ns;    /* what ending a sleep by a doorbell costs without our clock showing it
+			      * as time awake: a hypervisor's work for it, say. 0: next to nothing */
 	void *arg;
 };
 

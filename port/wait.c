@@ -24,6 +24,9 @@
 #define POLLS_PER_PAUSE 64
 #define TOUCH_LINE      64
 #define TOUCH_MOST      2048
+/* What a doorbell that ends a hlt costs the host: QEMU's main loop reads the eventfd and raises the
+ * interrupt, the vCPU's thread is woken, and to the guest all that was sleep. */
+#define HOST_WAKE_NS    50000
 
 volatile bool port_attention;
 static volatile uint64_t wakes; /* written by handlers only */
@@ -193,6 +196,7 @@ struct msg_context *port_context(void)
 		.free = wait_free,
 		.random = wait_random,
 		.report = wait_report,
+		.wake_ns = HOST_WAKE_NS,
 	};
 	static struct msg_context *context;
 

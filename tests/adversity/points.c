@@ -319,6 +319,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < pattern_role_count; i++)
 		all_roles[n++] = &pattern_roles[i];
 	for (i = 0; i < n; i++)
-		cases[i] = (struct test_case){ all_roles[i]->name, runs[i], 600 };
+		cases[i] = (struct test_case){ .name = all_roles[i]->name, .run = runs[i],
+			.seconds = 600 };
 	return test_main(argc, argv, cases, n);
 }

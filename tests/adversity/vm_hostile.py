@@ -80,6 +80,9 @@ def storm(scene, kind):
     print(rang.strip(), "|", " | ".join(re.findall(r"^(?:sent|vector).*$", output, re.MULTILINE)))
     for line in re.findall(r"storm.*", output):
         print("   ", line)
+    # Vector 0 is msg's, which counts the wake-ups that found nothing.
+    if not re.search(r"storms [1-9]\d*$", output, re.MULTILINE) or "doorbell storm over" not in output:
+        raise vms.Failure(f"no storm on vector 0, or no end of it:\n{output}")
     begun = len(re.findall(r"storm on vector \d: over", output)) + len(re.findall(r"doorbell storm: ", output))
     over = len(re.findall(r"storm on vector \d over", output)) + len(re.findall(r"doorbell storm over", output))
     # Each of the app's vectors was throttled, said so once at its beginning and once at its end.
