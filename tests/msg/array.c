@@ -16,18 +16,29 @@ struct side {
 	struct msg_listener *listener;
 	struct msg_channel *channel;
 	struct msg_channel_options options;
+	bool mortal; /* the other one is killed, and must be found dead */
 };
+
+static struct msg_region *attach(const struct side *side, const char *name)
+{
+	struct msg_options options = { .name = name,
+		.death_ns = side->mortal ? 500 * MS : PATIENT_DEATH };
+	struct msg_region *region;
+
+	OK(msg_attach(side->path, &options, &region));
+	return region;
+}
 
 static void serve(struct side *side)
 {
-	side->region = test_attach(side->path, "server");
+	side->region = attach(side, "server");
 	OK(msg_listen(side->region, "service", &side->options, &side->listener));
 	OK(msg_accept(side->listener, &side->channel, in_ms(20000)));
 }
 
 static void join(struct side *side)
 {
-	side->region = test_attach(side->path, "client");
+	side->region = attach(side, "client");
 	OK(msg_connect(side->region, "service", &side->options, &side->channel, in_ms(20000)));
 }
 
@@ -239,7 +250,7 @@ static void taker(void *arg)
 
 static void unreleased(void)
 {
-	struct side side = { .path = test_region(REGION), .options = { RING, 0 } };
+	struct side side = { .path = test_region(REGION), .options = { RING, 0 }, .mortal = true };
 	pid_t pid = test_spawn(taker, &side);
 	uint64_t numbers[10], i;
 	struct msg_span message;

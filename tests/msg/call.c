@@ -15,6 +15,8 @@ struct stage {
 	const char *path;
 	uint32_t ring;
 	uint64_t seed;
+	volatile uint64_t *replies; /* an echo server's; the one who asks reads */
+	volatile bool *end;         /* past the region, too */
 };
 
 struct question {
@@ -26,7 +28,7 @@ static struct msg_server *serve(struct stage *stage, struct msg_region **region,
 	struct msg_call_options options = { .channel = { .ring = stage->ring }, .calls = calls };
 	struct msg_server *server;
 
-	*region = test_attach(stage->path, "server");
+	*region = test_attach_patient(stage->path, "server");
 	OK(msg_server_open(*region, "service", &options, &server));
 	return server;
 }
@@ -36,7 +38,7 @@ static struct msg_caller *join(struct stage *stage, struct msg_region **region, 
 	struct msg_call_options options = { .channel = { .ring = stage->ring }, .calls = calls };
 	struct msg_caller *caller;
 
-	*region = test_attach(stage->path, "caller");
+	*region = test_attach_patient(stage->path, "caller");
 	OK(msg_caller_open(*region, "service", &options, &caller, in_ms(20000)));
 	return caller;
 }
@@ -46,8 +48,9 @@ static struct msg_caller *join(struct stage *stage, struct msg_region **region, 
 // Answers with what it was asked, until asked for nothing.
 static void echo_server(void *arg)
 {
+	struct stage *stage = arg;
 	struct msg_region *region;
-	struct msg_server *server = serve(arg, &region, 0);
+	struct msg_server *server = serve(stage, &region, 0);
 	struct msg_request request;
 
 	do {
@@ -55,6 +58,8 @@ static void echo_server(void *arg)
 		EQUAL(request.type, MSG_REQUEST_CALL);
 		OK(msg_reply(server, request.token, request.data, request.len, in_ms(20000)));
 		EQUAL(msg_reply(server, request.token, "", 0, 0), -ENOENT);
+		if (stage->replies)
+			++*stage->replies;
 	} while (request.len);
 	msg_server_close(server);
 	OK(msg_leave(region));
@@ -267,7 +272,8 @@ static void cancels(void)
 // Replies and cancels that cross: each call ends once, and no reply goes to another call.
 static void crossing(void)
 {
-	struct stage stage = { .path = test_region(MEGA), .ring = 1024 };
+	struct stage stage = { .path = test_region(MEGA), .ring = 1024,
+		.replies = test_shared(sizeof(*stage.replies)) };
 	pid_t pid = test_spawn(echo_server, &stage);
 	struct msg_region *region;
 	struct msg_caller *caller = join(&stage, &region, 16);
@@ -276,6 +282,11 @@ static void crossing(void)
 	uint64_t random = 5, ids[16], number = 0, ended = 0;
 	unsigned i;
 
+	// One is on its way for certain when its call is cancelled, whoever is quicker below.
+	OK(msg_call_start(caller, &number, sizeof(number), MSG_FOREVER, NULL, ids, in_ms(20000)));
+	UNTIL(*stage.replies);
+	OK(msg_call_cancel(caller, ids[0]));
+	number = ended = 1;
 	while (number < 20000) {
 		for (i = 0; i < 8; i++) {
 			struct question question = { .number = ++number };
@@ -541,7 +552,7 @@ static void callers_die(void)
 	struct msg_server *server;
 	struct msg_region *region;
 	struct msg_buffer *buffer;
-	uint64_t random = 99, answered = 0;
+	uint64_t random = 99, answered = 0, end;
 	pid_t pids[4];
 	unsigned i, k;
 
@@ -554,7 +565,10 @@ static void callers_die(void)
 	for (i = 0; i < 4; i++, stage.seed++)
 		pids[i] = test_spawn(busy_caller, &stage);
 	for (k = 0; k < 150; k++) {
-		serve_some(server, msg_now_ns() + test_random(&random) % (30 * MS), &answered);
+		// However slow they are: as many answers as deaths.
+		do
+			serve_some(server, msg_now_ns() + test_random(&random) % (30 * MS), &answered);
+		while (answered <= k);
 		i = test_random(&random) % 4;
 		test_kill(pids[i]);
 		stage.seed++;
@@ -562,12 +576,16 @@ static void callers_die(void)
 	}
 	for (i = 0; i < 4; i++)
 		test_kill(pids[i]);
-	CHECK(answered > 150);
-	serve_some(server, in_ms(1500), &answered);
+	// The last ones are found dead, and all that they had comes back.
+	end = in_ms(60000);
+	do {
+		serve_some(server, in_ms(20), &answered);
+		msg_server_stats(server, &stats);
+		msg_region_describe(region, &after);
+	} while ((msg_server_callers(server) || after.land_free != before.land_free) &&
+		msg_now_ns() < end);
 	EQUAL(msg_server_callers(server), 0);
-	msg_server_stats(server, &stats);
 	EQUAL(stats.outstanding, 0);
-	msg_region_describe(region, &after);
 	EQUAL(after.land_free, before.land_free);
 	msg_server_close(server);
 	OK(msg_leave(region));
@@ -585,8 +603,8 @@ static void mortal_server(void *arg)
 		serve_some(server, in_ms(50), &answered);
 }
 
-// Killed servers: every call under way ends with -EPIPE, soon, and the next server is found.
-static void servers_die(void)
+// Killed servers: every call under way ends with -EPIPE, and the next server is found.
+static void servers_die_times(unsigned times)
 {
 	struct stage stage = { .path = test_region(8 * MEGA), .ring = 2048 };
 	struct msg_options options = { .name = "caller", .death_ns = 300 * MS };
@@ -594,19 +612,20 @@ static void servers_die(void)
 	struct msg_region *region;
 	struct msg_call_result result;
 	struct msg_caller *caller;
-	uint64_t random = 3, started, ended, died, replies = 0;
+	uint64_t random = 3, started, ended, replies = 0;
 	unsigned k;
 	pid_t pid;
 
 	OK(msg_attach(stage.path, &options, &region));
-	for (k = 0; k < 25; k++) {
+	for (k = 0; k < times; k++) {
 		uint64_t until;
 		int err = 0;
 
 		pid = test_spawn(mortal_server, &stage);
 		OK(msg_caller_open(region, "service", &calls, &caller, in_ms(20000)));
 		until = msg_now_ns() + test_random(&random) % (20 * MS);
-		for (started = ended = 0; msg_now_ns() < until;) {
+		// The first one lives until it has answered something, however slow it is.
+		for (started = ended = 0; msg_now_ns() < until || !replies;) {
 			err = msg_call_start(caller, "question", 8, MSG_FOREVER, NULL, NULL, 0);
 			started += !err;
 			if (err) {
@@ -620,9 +639,9 @@ static void servers_die(void)
 		kill(pid, SIGSTOP);
 		while (!(err = msg_call_start(caller, "question", 8, MSG_FOREVER, NULL, NULL, 0)))
 			started++;
-		CHECK(err == -ENOBUFS || err == -EAGAIN);
+		// -EPIPE: this process was put off for so long that the stopped one counts as dead.
+		CHECK(err == -ENOBUFS || err == -EAGAIN || err == -EPIPE);
 		test_kill(pid);
-		died = msg_now_ns();
 		while (!(err = msg_call_take(caller, &result, in_ms(20000)))) {
 			CHECK(result.result == 8 || result.result == -EPIPE);
 			ended++;
@@ -630,11 +649,19 @@ static void servers_die(void)
 		EQUAL(err, -ENOENT);
 		EQUAL(ended, started);
 		EQUAL(msg_call(caller, "more", 4, NULL, 0, MSG_FOREVER), -EPIPE);
-		CHECK(msg_now_ns() - died < 20 * S);
 		msg_caller_close(caller);
 	}
-	CHECK(replies);
 	OK(msg_leave(region));
+}
+
+static void servers_die(void)
+{
+	servers_die_times(6);
+}
+
+static void servers_die_more(void)
+{
+	servers_die_times(40);
 }
 
 /* ---- what isn't there ---- */
@@ -647,14 +674,16 @@ static void plain_listener(void *arg)
 	struct msg_channel *channel;
 
 	OK(msg_listen(region, "service", NULL, &listener));
-	EQUAL(msg_accept(listener, &channel, in_ms(500)), -ETIMEDOUT);
+	while (!*stage->end)
+		EQUAL(msg_accept(listener, &channel, in_ms(5)), -ETIMEDOUT);
 	OK(msg_leave(region));
 }
 
 static void kinds(void)
 {
-	struct stage stage = { .path = test_region(MEGA), .ring = 1024 };
-	struct msg_region *region = test_attach(stage.path, "caller");
+	struct stage stage = { .path = test_region(MEGA), .ring = 1024,
+		.end = test_shared(sizeof(*stage.end)) };
+	struct msg_region *region = test_attach_patient(stage.path, "caller");
 	struct msg_caller *caller;
 	struct msg_channel *channel;
 	struct msg_server *server, *second;
@@ -664,6 +693,7 @@ static void kinds(void)
 	EQUAL(msg_caller_open(region, "nobody", NULL, &caller, in_ms(10)), -ETIMEDOUT);
 	pid = test_spawn(plain_listener, &stage);
 	EQUAL(msg_caller_open(region, "service", NULL, &caller, in_ms(20000)), -EPROTOTYPE);
+	*stage.end = true;
 	test_join(pid);
 	pid = test_spawn(echo_server, &stage);
 	EQUAL(msg_connect(region, "service", NULL, &channel, in_ms(20000)), -EPROTOTYPE);
@@ -694,6 +724,7 @@ int main(int argc, char **argv)
 		{ "kinds", kinds, 0 },
 		{ "callers_die", callers_die, 90 },
 		{ "servers_die", servers_die, 90 },
+		{ "servers_die_more", servers_die_more, 200 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

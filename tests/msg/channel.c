@@ -16,11 +16,13 @@ struct side {
 	struct msg_channel *channel;
 	struct msg_channel_options options;
 	uint64_t spin;
+	volatile bool *said; /* by the other process, past the region */
 };
 
 static void attach(struct side *side, const char *name)
 {
-	struct msg_options options = { .name = name, .spin_ns = side->spin };
+	struct msg_options options = { .name = name, .spin_ns = side->spin,
+		.death_ns = PATIENT_DEATH };
 
 	OK(msg_attach(side->path, &options, &side->region));
 }
@@ -375,7 +377,7 @@ static void full_peer(void *arg)
 	for (i = 0; i < data[0] * 1u; i++)
 		EQUAL(msg_recv(side->channel, data + 1, 99, in_ms(20000)), 40);
 	EQUAL(msg_recv(side->channel, data + 1, 99, in_ms(20000)), 99);
-	msg_sleep_until(in_ms(200));
+	UNTIL(*side->said);
 	leave(side);
 }
 
@@ -413,6 +415,7 @@ static void full(void)
 	test_kill(pid);
 
 	side.path = test_region(MEGA);
+	side.said = test_shared(sizeof(*side.said));
 	pid = test_spawn(full_peer, &side);
 	join(&side);
 	data[0] = 100;
@@ -425,6 +428,7 @@ static void full(void)
 		OK(msg_send(side.channel, data, 10 + i, in_ms(20000)));
 	}
 	// It closes without having received those three.
+	*side.said = true;
 	EQUAL(msg_recv(side.channel, data, sizeof(data), in_ms(20000)), -EPIPE);
 	EQUAL(msg_send(side.channel, data, 1, in_ms(20000)), -EPIPE);
 	for (i = 0; i < 3; i++) {
@@ -468,10 +472,12 @@ static void last_words(void)
 	for (how = 1; how <= 3; how++) {
 		struct side side = { .path = test_region(4 * MEGA), .options = { RING, 0 },
 			.spin = how };
+		struct msg_options options = { .name = "server", .death_ns = 500 * MS };
 		struct msg_region_info before, after;
 		pid_t pid;
 
-		attach(&side, "server");
+		// Only who was killed has to be found dead.
+		OK(msg_attach(side.path, how == 3 ? &options : NULL, &side.region));
 		OK(msg_listen(side.region, "service", NULL, &side.listener));
 		msg_region_describe(side.region, &before);
 		pid = test_spawn(last_words_peer, &side);

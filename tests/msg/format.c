@@ -3,6 +3,7 @@
 // that die; and the rule that divides a region.
 #include <errno.h>
 #include <signal.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -105,8 +106,8 @@ static void wild_geometry(void)
 
 struct race {
 	const char *path;
-	uint64_t go;
 	unsigned ways;
+	uint32_t *ready, *met; /* racers that stand at the start, and that have seen all the others */
 };
 
 #define PEERS 12
@@ -115,17 +116,19 @@ static void race_peer(void *arg)
 {
 	struct race *race = arg;
 	// Each has its own wish; all must end up with one.
-	struct msg_options options = { .name = "racer", .slots = 16 + (uint32_t)getpid() % 8 };
+	struct msg_options options = { .name = "racer", .slots = 16 + (uint32_t)getpid() % 8,
+		.death_ns = PATIENT_DEATH };
 	struct msg_region_info info;
 	struct msg_region *region;
 	struct msg_event event;
 	uint64_t until;
 
-	while (msg_now_ns() < race->go)
-		;
+	__atomic_fetch_add(race->ready, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(race->ready, __ATOMIC_SEQ_CST) < PEERS)
+		sched_yield();
 	OK(msg_attach(race->path, &options, &region));
 	msg_region_describe(region, &info);
-	until = in_ms(20000);
+	until = in_ms(50000);
 	while (msg_peers(region, NULL, 0) < PEERS) {
 		CHECK(msg_now_ns() < until);
 		msg_wait(&(struct msg_wait_item){ .type = MSG_WAIT_EVENT, .region = region }, 1,
@@ -133,15 +136,16 @@ static void race_peer(void *arg)
 		while (msg_next_event(region, &event) > 0)
 			;
 	}
-	// Until all the others have seen all, too.
-	msg_sleep_until(in_ms(300));
+	__atomic_fetch_add(race->met, 1, __ATOMIC_SEQ_CST);
+	UNTIL(__atomic_load_n(race->met, __ATOMIC_SEQ_CST) == PEERS);
 	OK(msg_leave(region));
 	_exit((int)info.slots);
 }
 
 static void race_on(const char *path)
 {
-	struct race race = { .path = path, .go = in_ms(30) };
+	struct race race = { .path = path, .ready = test_shared(sizeof(*race.ready)),
+		.met = test_shared(sizeof(*race.met)) };
 	pid_t pids[PEERS];
 	int status, slots = 0;
 	unsigned i;
@@ -216,7 +220,7 @@ static void formatting_peer(void *arg)
 	pause();
 }
 
-static void killed_formatters(void)
+static void kill_formatters(unsigned rounds)
 {
 	struct race race = { .path = test_region(4 * MEGA) };
 	uint64_t random = 5;
@@ -224,7 +228,7 @@ static void killed_formatters(void)
 	struct msg_region *region;
 	unsigned i, k;
 
-	for (i = 0; i < 60; i++) {
+	for (i = 0; i < rounds; i++) {
 		pid_t pids[3];
 
 		if (i % 2)
@@ -241,6 +245,16 @@ static void killed_formatters(void)
 		OK(msg_attach(race.path, &options, &region));
 		OK(msg_leave(region));
 	}
+}
+
+static void killed_formatters(void)
+{
+	kill_formatters(24);
+}
+
+static void killed_formatters_more(void)
+{
+	kill_formatters(240);
 }
 
 // One that died with the claim in its hand: taken over after a while.
@@ -278,7 +292,7 @@ static void other_version(void)
 {
 	const char *path = test_region(MEGA);
 	struct wire_header *header = test_map(path, MEGA);
-	struct msg_options options = { .name = "new", .death_ns = 200 * MS };
+	struct msg_options options = { .name = "new", .death_ns = 500 * MS };
 	struct beating beating;
 	struct msg_region *region;
 	pid_t pid;
@@ -307,11 +321,11 @@ static void format_wish(void)
 {
 	const char *path = test_region(4 * MEGA);
 	struct msg_options options = { .name = "x", .slots = 7, .death_ns = 100 * MS,
-		.format = true };
+		.format = true }, former = { .name = "first", .death_ns = 500 * MS };
 	struct msg_region *first, *second;
 	struct msg_region_info info;
 
-	first = test_attach(path, "first");
+	OK(msg_attach(path, &former, &first));
 	// Somebody is alive: the wish is not granted.
 	OK(msg_attach(path, &options, &second));
 	msg_region_describe(second, &info);
@@ -383,6 +397,7 @@ int main(int argc, char **argv)
 		{ "format_wish", format_wish, 0 },
 		{ "formatted_underneath", formatted_underneath, 0 },
 		{ "too_small", too_small, 0 },
+		{ "killed_formatters_more", killed_formatters_more, 300 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

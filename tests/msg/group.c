@@ -18,6 +18,7 @@
 struct board {
 	uint64_t come[MOST];     /* by rank: barriers come to */
 	uint32_t joined;
+	uint64_t refused;        /* tried to join and was not taken */
 	int64_t answer[100000];  /* of each broadcast, plus 1000 */
 };
 
@@ -28,23 +29,20 @@ struct stage {
 	uint64_t spin;
 	uint64_t seed;
 	const char *name;
+	bool mortal; /* who dies is missed after DEATH; else nobody is, for long */
 };
 
 static struct board *board(void)
 {
-	struct board *b = mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		0);
-
-	CHECK(b != MAP_FAILED);
-	return b;
+	return test_shared(sizeof(struct board));
 }
 
 static struct msg_region *attach(const struct stage *stage)
 {
-	struct msg_options options = { .name = "member", .spin_ns = stage->spin, .death_ns = DEATH,
-		.slots = MOST + 8 };
+	struct msg_options options = { .name = "member", .spin_ns = stage->spin, .slots = MOST + 8 };
 	struct msg_region *region;
 
+	options.death_ns = stage->mortal ? DEATH : PATIENT_DEATH;
 	OK(msg_attach(stage->path, &options, &region));
 	return region;
 }
@@ -161,8 +159,8 @@ static void other_size(void *arg)
 	struct msg_region *region = attach(stage);
 	struct msg_group *group;
 
-	msg_sleep_until(in_ms(200));
 	EQUAL(msg_group_join(region, "two", 3, &group, in_ms(60000)), -EINVAL);
+	store(&stage->board->refused, 1);
 	OK(msg_listen(region, "plain", NULL, &(struct msg_listener *){ NULL }));
 	for (;;)
 		msg_sleep_until(in_ms(1000));
@@ -182,7 +180,7 @@ static void joins_only(void *arg)
 static void alone(void)
 {
 	struct stage stage = { .path = test_region(4 * MEGA), .board = board(), .size = 2, .rounds = 5,
-		.name = "two" };
+		.name = "two", .mortal = true };
 	struct msg_region *region = attach(&stage);
 	struct msg_listener *listener;
 	struct msg_region_info before, after;
@@ -201,7 +199,9 @@ static void alone(void)
 	EQUAL(after.land_free, before.land_free);
 	// Others of another size, and something else under the name.
 	pid = test_spawn(other_size, &stage);
-	EQUAL(msg_group_join(region, "two", 2, &group, in_ms(600)), -ETIMEDOUT);
+	do
+		EQUAL(msg_group_join(region, "two", 2, &group, in_ms(100)), -ETIMEDOUT);
+	while (!load(&stage.board->refused));
 	EQUAL(msg_group_join(region, "plain", 2, &group, in_ms(60000)), -EPROTOTYPE);
 	test_kill(pid);
 	// Not held against us.
@@ -223,8 +223,6 @@ static void alone(void)
 }
 
 /* ---- death ---- */
-
-#define ROUNDS 20
 
 // Barriers and broadcasts for ever; what comes back agrees with what the others got.
 static void mortal(void *arg)
@@ -275,15 +273,15 @@ static void mortal(void *arg)
 }
 
 // All but one are killed, one after the other, at random moments; also while they gather.
-static void deaths(void)
+static void deaths_in(unsigned rounds)
 {
 	uint64_t random = 77;
 	unsigned round, i, k;
 
-	for (round = 0; round < ROUNDS; round++) {
+	for (round = 0; round < rounds; round++) {
 		struct stage stage = { .path = test_region(4 * MEGA), .board = board(),
 			.size = 2 + round % 5, .name = "mortals",
-			.spin = round % 2 ? MSG_SPIN_NEVER : 0 };
+			.spin = round % 2 ? MSG_SPIN_NEVER : 0, .mortal = true };
 		pid_t pids[MEMBERS];
 
 		for (i = 0; i < stage.size; i++)
@@ -313,6 +311,16 @@ static void deaths(void)
 	}
 }
 
+static void deaths(void)
+{
+	deaths_in(4);
+}
+
+static void deaths_more(void)
+{
+	deaths_in(40);
+}
+
 /* ---- lies ---- */
 
 static void bears_with_lies(void *arg)
@@ -325,13 +333,12 @@ static void bears_with_lies(void *arg)
 
 	OK(msg_group_join(region, stage->name, stage->size, &group, in_ms(60000)));
 	__atomic_fetch_add(&stage->board->joined, 1, __ATOMIC_SEQ_CST);
-	for (end = in_ms(1500); msg_now_ns() < end; ) {
-		uint64_t start = msg_now_ns();
+	// Each call ends, by its own deadline at the latest; the case's time limit holds against one that hangs.
+	for (end = in_ms(700); msg_now_ns() < end; ) {
 		int64_t result = test_random(&stage->seed) % 2 ? msg_barrier(group, in_ms(30)) :
 			msg_broadcast(group, (unsigned)(test_random(&stage->seed) % stage->size), data,
 				sizeof(data), in_ms(30));
 
-		CHECK(msg_now_ns() - start < 5 * S);
 		CHECK(result >= 0 || result == -ETIMEDOUT || result == -EPIPE || result == -EPROTO ||
 			result == -EMSGSIZE || result == -EINVAL || result == -ENOSPC || result == -EAGAIN);
 	}
@@ -340,11 +347,11 @@ static void bears_with_lies(void *arg)
 }
 
 // Garbage in everybody's line: calls fail, and no worse.
-static void lies(void)
+static void lies_in(unsigned first, unsigned end_round)
 {
 	unsigned round, i;
 
-	for (round = 0; round < 6; round++) {
+	for (round = first; round < end_round; round++) {
 		struct stage stage = { .path = test_region(4 * MEGA), .board = board(), .size = 3,
 			.name = "liars", .seed = round };
 		uint8_t *base = test_map(stage.path, 4 * MEGA);
@@ -356,7 +363,7 @@ static void lies(void)
 			pids[i] = test_spawn(bears_with_lies, &stage);
 		while (__atomic_load_n(&stage.board->joined, __ATOMIC_SEQ_CST) < 3)
 			usleep(1000);
-		for (end = in_ms(1000); msg_now_ns() < end; usleep((useconds_t)(random % 64))) {
+		for (end = in_ms(500); msg_now_ns() < end; usleep((useconds_t)(random % 64))) {
 			uint64_t slot = test_random(&random) % header->slots;
 			uint64_t *line = (uint64_t *)(base + header->slot_offset +
 				slot * header->slot_stride + 448);
@@ -373,6 +380,16 @@ static void lies(void)
 	}
 }
 
+static void lies(void)
+{
+	lies_in(0, 3);
+}
+
+static void lies_more(void)
+{
+	lies_in(3, 20);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -383,6 +400,8 @@ int main(int argc, char **argv)
 		{ "alone", alone, 150 },
 		{ "deaths", deaths, 150 },
 		{ "lies", lies, 150 },
+		{ "deaths_more", deaths_more, 300 },
+		{ "lies_more", lies_more, 150 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

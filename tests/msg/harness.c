@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "msg/internal.h"
 #include "tests/msg/harness.h"
 
 static char folder[64];
@@ -99,7 +100,8 @@ int test_main(int argc, char **argv, const struct test_case *cases, size_t count
 	}
 	atexit(remove_folder);
 	for (i = 0; i < count; i++) {
-		bool wanted = argc < 2;
+		size_t len = strlen(cases[i].name);
+		bool wanted = argc < 2 && (len < 5 || strcmp(cases[i].name + len - 5, "_more"));
 
 		for (k = 1; k < argc; k++)
 			wanted = wanted || !strcmp(argv[k], cases[i].name);
@@ -153,6 +155,14 @@ pid_t test_spawn(void (*peer)(void *arg), void *arg)
 		exit(0);
 	}
 	return pid;
+}
+
+void *test_shared(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(memory != MAP_FAILED);
+	return memory;
 }
 
 void test_join(pid_t pid)
@@ -239,4 +249,22 @@ struct msg_region *test_attach(const char *path, const char *name)
 
 	OK(msg_attach(path, &options, &region));
 	return region;
+}
+
+struct msg_region *test_attach_patient(const char *path, const char *name)
+{
+	struct msg_options options = { .name = name, .death_ns = PATIENT_DEATH };
+	struct msg_region *region;
+
+	OK(msg_attach(path, &options, &region));
+	return region;
+}
+
+void test_slow_backing(struct msg_region *region)
+{
+	static struct msg_wait_ops ops;
+
+	ops = *region->context->ops;
+	ops.backing_ns = 5 * S;
+	region->context->ops = &ops;
 }

@@ -16,6 +16,9 @@
 #define MS 1000000ull
 #define S  (1000 * MS)
 
+/* A death time for regions in which nobody is to be taken for dead, however busy the machine is. */
+#define PATIENT_DEATH (20 * S)
+
 #define CHECK(condition) \
 	do { \
 		if (!(condition)) \
@@ -32,13 +35,26 @@
 			test_differ(__FILE__, __LINE__, #a, #b, a_, b_); \
 	} while (0)
 
+/* Waits until it is so, a minute at most: for what another process does, in its own time. The regions
+ * of who waits so are not tended meanwhile. */
+#define UNTIL(condition) \
+	do { \
+		uint64_t end_ = in_ms(60000); \
+		while (!(condition)) { \
+			if (msg_now_ns() > end_) \
+				test_fail(__FILE__, __LINE__, "not in a minute: " #condition, 0); \
+			msg_sleep_until(msg_now_ns() + MS / 10); \
+		} \
+	} while (0)
+
 struct test_case {
 	const char *name;
 	void (*run)(void);
 	unsigned seconds; /* time limit; 0: 60 */
 };
 
-/* Runs the cases (all, or those named in argv); main's result. */
+/* Runs the cases named in argv, or all but those whose names end in "_more": what takes long and adds
+ * times, not kinds. main's result. */
 int test_main(int argc, char **argv, const struct test_case *cases, size_t count);
 
 void test_fail(const char *file, int line, const char *what, int64_t result)
@@ -55,6 +71,10 @@ void *test_map(const char *path, uint64_t size);
 
 /* Runs peer(arg) in a new process, which dies with this one. */
 pid_t test_spawn(void (*peer)(void *arg), void *arg);
+
+/* Zeroed memory that processes spawned from now on share: what they tell each other past the
+ * region. For as long as the case. */
+void *test_shared(size_t size);
 
 /* Waits for a spawned process, which must succeed. */
 void test_join(pid_t pid);
@@ -83,7 +103,12 @@ static inline uint64_t in_ms(uint64_t ms)
 	return msg_now_ns() + ms * MS;
 }
 
-/* msg_attach under a name, with defaults. */
+/* msg_attach under a name, with defaults; with PATIENT_DEATH, where nobody dies. */
 struct msg_region *test_attach(const char *path, const char *name);
+struct msg_region *test_attach_patient(const char *path, const char *name);
+
+/* From now on a lost wake-up in this region's thread costs seconds, and is counted as a rescue; what
+ * is merely late on a busy machine comes well before that, and isn't. */
+void test_slow_backing(struct msg_region *region);
 
 #endif

@@ -52,10 +52,10 @@ static void *rogue_main(void *arg)
 	struct msg_channel_options options = { .ring = RING };
 	unsigned i;
 
-	stage->rogue = test_attach(stage->path, "rogue");
+	stage->rogue = test_attach_patient(stage->path, "rogue");
 	for (i = 0; i < 2; i++)
 		OK(msg_connect(stage->rogue, "victim", &options, &stage->at_rogue[i],
-		in_ms(20000)));
+			in_ms(20000)));
 	pthread_barrier_wait(&rogue.barrier);
 	pthread_barrier_wait(&rogue.barrier);
 	msg_leave(stage->rogue);
@@ -73,7 +73,7 @@ static pthread_t set_stage(struct stage *stage)
 	stage->path = test_region(MEGA);
 	stage->base = test_map(stage->path, MEGA);
 	EQUAL(geometry_choose(&stage->geo, MEGA, NULL), 0);
-	stage->victim = test_attach(stage->path, "victim");
+	stage->victim = test_attach_patient(stage->path, "victim");
 	OK(msg_listen(stage->victim, "victim", &options, &stage->listener));
 	pthread_barrier_init(&rogue.barrier, NULL, 2);
 	CHECK(!pthread_create(&thread, NULL, rogue_main, stage));

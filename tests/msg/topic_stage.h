@@ -18,6 +18,7 @@ struct stage {
 	struct msg_subscription *sub;
 	struct msg_topic_options options;
 	uint64_t seed;
+	unsigned life;
 };
 
 void stage_attach(struct stage *stage, const char *name);
