@@ -71,6 +71,7 @@ class Sideshow:
 
     def __init__(self, folder):
         self.folder, self.runs, self.process, self.next = folder, {}, None, 0
+        self.failures = []
 
     def step(self):
         if self.process and self.process.poll() is None:
@@ -91,7 +92,9 @@ class Sideshow:
         self.output.close()
         if code:
             lines = [line for line in text.splitlines() if not line.startswith("isthmus:")]
-            raise vms.Failure(f"{self.name} failed:\n" + "\n".join(lines[-60:]))
+            # Told at once; the hour goes on, since its other figures are worth having.
+            self.failures.append(self.name)
+            print(f"{self.name} failed:\n" + "\n".join(lines[-60:]), flush=True)
         self.runs[self.name] = self.runs.get(self.name, 0) + 1
         self.process = None
 
@@ -242,6 +245,8 @@ def soak(scene, duration):
         print(process.check())
     if figures["faults"]:
         raise vms.Failure("somebody was blamed who only died")
+    if shows.failures:
+        raise vms.Failure(f"failed beside it, see above: {', '.join(shows.failures)}")
 
 
 if __name__ == "__main__":
