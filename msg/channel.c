@@ -333,7 +333,11 @@ void msg_close(struct msg_channel *channel)
 		channel_set_state(channel, CHANNEL_CLOSED);
 	channel->lingering = true;
 	presence_wake(region, channel->peer_slot, false);
-	linger_check(channel);
+	// Each of these looks whether the region is still ours, and may find out that it is gone.
+	if (region->error)
+		channel_forget(channel);
+	else
+		linger_check(channel);
 }
 
 void msg_channel_peer(struct msg_channel *channel, struct msg_peer *peer)

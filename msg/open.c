@@ -126,6 +126,9 @@ static int connect_finish(struct connecting *c, struct msg_channel **result)
 	presence_wake(c->region, c->place.slot, false);
 	if (c->region->error)
 		return c->region->error;
+	// Who died or closed while it was asked was looked at for the last time before this channel
+	// counted as open.
+	channel_check(channel);
 	*result = channel;
 	c->channel = NULL;
 	return 0;

@@ -50,8 +50,13 @@ int64_t msg_read(struct msg_channel *channel, void *data, size_t size, uint64_t 
 			(const uint8_t *)from + channel->stream_offset, n);
 		done += n;
 		channel->stream_offset += n;
-		if (channel->stream_offset < len)
-			break;
+		if (channel->stream_offset < len) {
+			// Nothing is given back yet, and all the same it must have been ours to read.
+			if (channel->error || channel_slot_ours(channel))
+				break;
+			presence_check_self(channel->region);
+			return channel->error;
+		}
 		channel_step(channel, header);
 		channel->stream_offset = 0;
 		err = channel_received(channel, channel->rx.head, 1, len);

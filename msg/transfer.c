@@ -272,9 +272,9 @@ int channel_received(struct msg_channel *channel, uint32_t position, uint64_t me
 	uint64_t bytes)
 {
 	// A fault behind these messages ended the channel: they are good, but nothing is given
-	// back.
+	// back. But if it was seen there that we were taken for dead, they may be anything.
 	if (channel->error)
-		return 0;
+		return channel->error == -ESTALE ? -ESTALE : 0;
 	if (!channel_slot_ours(channel)) {
 		presence_check_self(channel->region);
 		return channel->error;

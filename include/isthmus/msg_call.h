@@ -81,7 +81,8 @@ struct msg_call_result {
 	void *user;
 	int64_t result;    /* length of the reply, or how the call failed: as msg_call */
 	const void *data;  /* the reply, in the region or in private memory; good until the next
-			    * msg_call, msg_call_take or msg_call_release on this caller */
+			    * msg_call, msg_call_take or msg_call_release on this caller, which last
+			    * says whether it was good while it was looked at */
 };
 
 /* Takes the result of a call that has ended, in the order in which they end. 0 and *result;
@@ -92,8 +93,9 @@ int msg_call_take(struct msg_caller *caller, struct msg_call_result *result, uin
 
 /* Gives back the reply that msg_call_take showed, before the next one is taken. Until then it
  * occupies the server's ring, and a msg_call_start that waits for room can't make any for the
- * server's further replies. */
-void msg_call_release(struct msg_caller *caller);
+ * server's further replies. 0; -ESTALE, -ENODEV: this peer was taken for dead, or the region went,
+ * while the reply was looked at, which may have been overwritten by then: don't rely on it. */
+int msg_call_release(struct msg_caller *caller);
 
 /* Ends a call without a result. The server is told; a reply that comes nevertheless is dropped and
  * counted. Never blocks. -ENOENT: no such call, or it has ended already. */
@@ -134,7 +136,8 @@ struct msg_request {
 	uint64_t token;    /* names it for msg_reply; never 0 */
 	const void *data;  /* the request, in the region; good until the next msg_server_next. The
 			    * caller can change what is seen: copy first what must not change
-			    * between check and use. */
+			    * between check and use. If this peer is taken for dead meanwhile,
+			    * others can: msg_reply fails with -ESTALE then. */
 	size_t len;
 	uint64_t deadline; /* until when the caller waits, on this peer's clock; MSG_FOREVER */
 };

@@ -134,6 +134,7 @@ static void keep(struct msg_caller *caller, struct letter_view *view, struct ent
 {
 	struct msg_context *context = caller->pattern.region->context;
 	int64_t result = caller->pattern.region->gone ? -ENODEV : (int64_t)view->body.len;
+	int err;
 
 	if (result >= 0) {
 		entry->memory = context_alloc(context, view->body.len ? view->body.len : 1);
@@ -142,6 +143,9 @@ static void keep(struct msg_caller *caller, struct letter_view *view, struct ent
 				view->body.len);
 		else
 			result = -ENOMEM;
+		err = letter_ours(caller->pattern.region);
+		if (err)
+			result = err;
 	}
 	give_back(caller, view);
 	entry_end(caller, entry, result);
@@ -247,11 +251,14 @@ static bool take_letter(struct msg_caller *caller, struct letter_view *view, str
 		give_back(caller, view);
 		entry_end(caller, entry, -ECANCELED);
 	} else if (entry->alone) {
+		int err;
+
 		caller->stats.answered++;
 		if (view->body.len <= entry->size)
 			region_copy_out(caller->pattern.region->context->ops->copy_out,
 				entry->memory, view->body.data, view->body.len);
-		entry_end(caller, entry, view->body.len <= entry->size ?
+		err = letter_ours(caller->pattern.region);
+		entry_end(caller, entry, err ? err : view->body.len <= entry->size ?
 			(int64_t)view->body.len : -EMSGSIZE);
 		give_back(caller, view);
 	} else {
@@ -533,9 +540,12 @@ int64_t msg_call(struct msg_caller *caller, const void *request, size_t len, voi
 	return result;
 }
 
-void msg_call_release(struct msg_caller *caller)
+int msg_call_release(struct msg_caller *caller)
 {
+	int err = caller->shown == SHOWN_TAKEN ? letter_ours(caller->pattern.region) : 0;
+
 	drop_taken(caller);
+	return err;
 }
 
 int msg_call_take(struct msg_caller *caller, struct msg_call_result *result, uint64_t deadline)
@@ -562,8 +572,10 @@ int msg_call_take(struct msg_caller *caller, struct msg_call_result *result, uin
 		entry->memory = NULL;
 	} else {
 		entry = caller->view_entry;
+		err = letter_ours(caller->pattern.region);
 		*result = (struct msg_call_result){ entry_id(caller, entry), entry->user,
-			(int64_t)caller->view.body.len, caller->view.body.data };
+			err ? err : (int64_t)caller->view.body.len,
+			err ? NULL : caller->view.body.data };
 		caller->shown = SHOWN_TAKEN;
 		caller->view_entry = NULL;
 		caller->stats.outstanding--;

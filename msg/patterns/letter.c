@@ -139,6 +139,13 @@ void letter_release(struct msg_channel *channel, struct letter_view *view)
 	view->views = 0;
 }
 
+int letter_ours(struct msg_region *region)
+{
+	if (!region->error && region_load64(&region->slot->claim) != region->life)
+		presence_check_self(region);
+	return region->error;
+}
+
 void letter_figure(struct msg_channel *channel, unsigned i, uint64_t value)
 {
 	if (!channel->region->error && channel_slot_ours(channel))

@@ -56,6 +56,10 @@ int letter_peek(struct msg_channel *channel, unsigned words, struct letter_view 
 /* Gives it back; it must be the oldest one. */
 void letter_release(struct msg_channel *channel, struct letter_view *view);
 
+/* Was all that was read up to now this peer's to read? 0; -ESTALE, -ENODEV: it has stood still and was
+ * taken for dead, so that others may have written there. After the reading, before its use. */
+int letter_ours(struct msg_region *region);
+
 /* Figure i (0..6) of a pattern, in our control block. */
 void letter_figure(struct msg_channel *channel, unsigned i, uint64_t value);
 

@@ -3,7 +3,7 @@
  * What travels on a channel of KIND_QUEUE: letters with a head of four words. docs/wire-format.md,
  * "Queues", says the same in words.
  *
- *   word 0  bits 0..7 enum queue_type; bit 8 LETTER_BODY; bit 9 QUEUE_BEFORE;
+ *   word 0  bits 0..7 enum queue_type; bit 8 LETTER_BODY; bit 9 QUEUE_BEFORE; bit 10 QUEUE_FAILED;
  *           bits 16..31 deliveries so far; bits 32..63 window
  *   word 1  item: its producer's life (the claim of its slot)
  *   word 2  item: its number, the producer's choice, unique in that life; never 0
@@ -21,6 +21,7 @@
 
 #define QUEUE_WORDS  4
 #define QUEUE_BEFORE (1u << 9) /* another worker may have had it */
+#define QUEUE_FAILED (1u << 10) /* RESULT: there is none, all workers that had it came to nothing */
 #define QUEUE_BYTES  (4ull << 20)
 #define QUEUE_HEAD(type, window) ((uint64_t)(window) << 32 | (type))
 #define QUEUE_WINDOW(word) ((uint32_t)((word) >> 32))
@@ -41,7 +42,7 @@ enum queue_type {
 	QUEUE_WELCOME = 8,   /* window granted */
 	QUEUE_GIVE = 9,      /* worker: an item */
 	QUEUE_SAFE = 10,     /* worker: that result needn't be kept any more */
-	QUEUE_RESULT = 11,   /* producer: an item is done */
+	QUEUE_RESULT = 11,   /* producer: an item is done; FAILED: given up */
 };
 
 /* Figures of all three, in their control blocks. */
@@ -49,6 +50,7 @@ enum queue_figure {
 	QUEUE_FIGURE_OUTSTANDING = 0,
 	QUEUE_FIGURE_DONE = 1,
 	QUEUE_FIGURE_REDELIVERED = 2,
+	QUEUE_FIGURE_FAILED = 3,
 };
 
 struct item_id {
@@ -89,7 +91,7 @@ struct queue_link {
 	uint64_t hello[3];         /* words 0..2 of the first letter */
 	uint32_t granted;
 	uint64_t connects;
-	uint64_t shown[3];         /* figures in the control block */
+	uint64_t shown[4];         /* figures in the control block */
 };
 
 int link_begin(struct queue_link *link, struct msg_region *region, const char *name,

@@ -32,14 +32,16 @@ static void try_name(struct msg_dispatcher *d)
 static void figures(struct member *member)
 {
 	if (member->shown[0] == member->count && member->shown[1] == member->done &&
-		member->shown[2] == member->redelivered)
+		member->shown[2] == member->redelivered && member->shown[3] == member->failed)
 		return;
 	member->shown[0] = member->count;
 	member->shown[1] = member->done;
 	member->shown[2] = member->redelivered;
+	member->shown[3] = member->failed;
 	letter_figure(member->channel, QUEUE_FIGURE_OUTSTANDING, member->count);
 	letter_figure(member->channel, QUEUE_FIGURE_DONE, member->done);
 	letter_figure(member->channel, QUEUE_FIGURE_REDELIVERED, member->redelivered);
+	letter_figure(member->channel, QUEUE_FIGURE_FAILED, member->failed);
 }
 
 // A producer that doesn't read must not hold workers up: where many results wait for it, they are
@@ -66,8 +68,8 @@ static void send_results(struct msg_dispatcher *d, struct member *producer)
 	while (!list_empty(&producer->finished)) {
 		struct item *item = ITEM_OF(producer->finished.next, place);
 		struct letter letter = { .words = QUEUE_WORDS, .data = item->data, .len = item->len,
-			.head = { QUEUE_RESULT | (uint64_t)item->deliveries << 16, item->id.life,
-				item->id.number } };
+			.head = { QUEUE_RESULT | (item->failed ? QUEUE_FAILED : 0) |
+				(uint64_t)item->deliveries << 16, item->id.life, item->id.number } };
 
 		// One that is gone wants none, even if what it put is not all read yet.
 		if (member_send(d, producer, &letter) && !producer->channel->send_error)
@@ -238,6 +240,7 @@ int msg_dispatcher_open(struct msg_region *region, const char *name,
 	if (d->window > MSG_QUEUE_WINDOW_MAX && !(options && options->window))
 		d->window = MSG_QUEUE_WINDOW_MAX;
 	d->bytes_max = options && options->bytes ? options->bytes : QUEUE_BYTES;
+	d->deliveries = options && options->deliveries ? options->deliveries : MSG_QUEUE_DELIVERIES;
 	while (rows < d->limit && rows < 65536)
 		rows *= 2;
 	err = d->window > MSG_QUEUE_WINDOW_MAX ? -EINVAL : name_copy(d->name, name);

@@ -61,7 +61,7 @@ struct member {
 	uint32_t reports;          /* worker: told of before REPORTED */
 	uint32_t strays;           /* worker: what it holds and we don't wait for */
 	uint64_t instance;         /* producer */
-	uint64_t done, redelivered, shown[3]; /* figures; and those in the control block */
+	uint64_t done, redelivered, failed, shown[4]; /* figures; and those in the control block */
 	struct node items;         /* producer: all of its items, by `owned` */
 	struct node finished;      /* producer: results to be sent, by `place` */
 	struct node held;          /* worker: what it holds, by `place` */
@@ -73,7 +73,7 @@ struct member {
 enum item_state {
 	ITEM_WAITING = 0,          /* in again or waiting */
 	ITEM_GIVEN,                /* in its worker's held */
-	ITEM_DONE,                 /* in its producer's finished, in unknown, or in its worker's safe */
+	ITEM_DONE,                 /* or failed; in its producer's finished, in unknown, or in its worker's safe */
 };
 
 struct item {
@@ -81,6 +81,7 @@ struct item {
 	enum item_state state;
 	bool known;                /* its producer has put it here, too */
 	bool before;               /* may have been given to a worker before */
+	bool failed;               /* DONE, by nobody: as many had it as may */
 	uint16_t deliveries;
 	struct member *producer;   /* NULL: gone, or not known */
 	struct member *worker;     /* GIVEN, DONE; NULL: gone */
@@ -103,6 +104,7 @@ struct msg_dispatcher {
 	uint64_t looked;               /* standing by: when everybody was looked at */
 	uint32_t window;
 	uint32_t limit;                /* of known items */
+	uint32_t deliveries;           /* of one item that comes back undone */
 	uint64_t bytes, bytes_max;
 	uint32_t known, unknown;
 	struct item **rows;
@@ -130,7 +132,7 @@ bool item_fill(struct msg_dispatcher *d, struct item *item, const void *data, si
 bool item_room(const struct msg_dispatcher *d, size_t len);
 /* A producer has put it here, and wants its result. */
 void item_own(struct msg_dispatcher *d, struct item *item, struct member *producer);
-/* To be given to a worker. */
+/* To be given to a worker; before: one that came back, which fails if that was too often. */
 void item_wait(struct msg_dispatcher *d, struct item *item, bool before);
 void item_give(struct item *item, struct member *worker);
 /* Its result is there. */

@@ -7,7 +7,8 @@
  *   -                HELD by a worker (producer not yet back)       GIVEN, not known
  *   -                DONE by a worker (producer not yet back)       DONE, not known
  *   WAITING          GIVE sent; or HELD by a worker                 GIVEN
- *   GIVEN            its worker is gone, RETURN                     WAITING again; not known: -
+ *   GIVEN            its worker is gone, RETURN                     WAITING again; not known: -;
+ *                                                                   given too often: DONE, failed
  *   GIVEN            DONE                                           DONE
  *   GIVEN, DONE      ITEM of its producer, not known before         known
  *   not known        its producer is gone, or doesn't put it        -
@@ -110,11 +111,34 @@ void item_own(struct msg_dispatcher *d, struct item *item, struct member *produc
 		list_move(&producer->finished, &item->place);
 }
 
+// Goes back to its producer, which has kept it: it may be what its workers died of.
+static void item_fail(struct msg_dispatcher *d, struct item *item)
+{
+	context_free(d->pattern.region->context, item->data);
+	d->bytes -= item->len;
+	item->data = NULL;
+	item->len = 0;
+	item->failed = true;
+	item->state = ITEM_DONE;
+	d->stats.failed++;
+	context_report(d->pattern.region->context, 1,
+		"queue '%s': an item failed: %u workers had it, and none did it", d->name,
+		(uint64_t)item->deliveries);
+	if (item->producer)
+		list_move(&item->producer->finished, &item->place);
+	else
+		item_free(d, item);
+}
+
 void item_wait(struct msg_dispatcher *d, struct item *item, bool before)
 {
 	if (item->worker && item->state == ITEM_GIVEN)
 		item->worker->count--;
 	item->worker = NULL;
+	if (before && item->deliveries >= d->deliveries) {
+		item_fail(d, item);
+		return;
+	}
 	item->state = ITEM_WAITING;
 	item->before |= before;
 	list_move(item->before ? &d->again : &d->waiting, &item->place);
@@ -135,7 +159,8 @@ void item_safe(struct msg_dispatcher *d, struct item *item)
 	list_remove(&item->owned);
 	if (item->producer) {
 		item->producer->count--;
-		item->producer->done++;
+		item->producer->done += !item->failed;
+		item->producer->failed += item->failed;
 	}
 	item->producer = NULL;
 	if (item->worker)

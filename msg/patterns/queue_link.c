@@ -146,14 +146,17 @@ void link_end(struct queue_link *link)
 void link_figures(struct queue_link *link, const struct msg_queue_stats *stats)
 {
 	if (!link->channel || (link->shown[0] == stats->outstanding &&
-		link->shown[1] == stats->done && link->shown[2] == stats->redelivered))
+		link->shown[1] == stats->done && link->shown[2] == stats->redelivered &&
+		link->shown[3] == stats->failed))
 		return;
 	link->shown[0] = stats->outstanding;
 	link->shown[1] = stats->done;
 	link->shown[2] = stats->redelivered;
+	link->shown[3] = stats->failed;
 	letter_figure(link->channel, QUEUE_FIGURE_OUTSTANDING, stats->outstanding);
 	letter_figure(link->channel, QUEUE_FIGURE_DONE, stats->done);
 	letter_figure(link->channel, QUEUE_FIGURE_REDELIVERED, stats->redelivered);
+	letter_figure(link->channel, QUEUE_FIGURE_FAILED, stats->failed);
 }
 
 void *queue_copy(struct msg_region *region, const void *data, size_t len)

@@ -24,11 +24,12 @@ enum put_state {
 struct put {
 	enum put_state state;
 	bool before;
+	bool failed;              /* DONE, by nobody */
 	uint32_t generation;
 	unsigned deliveries;
 	uint64_t number;
 	void *user;
-	void *data;               /* the item; DONE: its result */
+	void *data;               /* the item; DONE and not failed: its result */
 	size_t len;
 	struct put *next;         /* in its list */
 };
@@ -118,22 +119,31 @@ static bool take_result(struct msg_producer *producer, const struct letter_view 
 	if (view->head[1] != producer->link.hello[1] || view->head[2] != put->number ||
 		put->state != PUT_SENT)
 		return false;
-	if (!producer->no_results) {
+	put->failed = view->head[0] & QUEUE_FAILED;
+	if (!producer->no_results && !put->failed) {
 		result = queue_copy(producer->pattern.region, view->body.data, view->body.len);
+		// It isn't done for this producer, if that is no more.
+		if (letter_ours(producer->pattern.region)) {
+			context_free(context, result);
+			return true;
+		}
 		if (!result)
 			context_report(context, 1, "no memory for the result of an item; it is lost");
 	}
 	list_remove(&producer->sent, put);
-	context_free(context, put->data);
-	producer->bytes -= put->len;
-	put->data = result;
-	put->len = result ? view->body.len : 0;
-	producer->bytes += put->len;
+	if (producer->no_results || !put->failed) {
+		context_free(context, put->data);
+		producer->bytes -= put->len;
+		put->data = result;
+		put->len = result ? view->body.len : 0;
+		producer->bytes += put->len;
+	}
 	put->deliveries = QUEUE_DELIVERIES(view->head[0]);
 	put->state = PUT_DONE;
 	producer->in_flight--;
 	producer->stats.outstanding--;
-	producer->stats.done++;
+	producer->stats.done += !put->failed;
+	producer->stats.failed += put->failed;
 	if (producer->no_results)
 		put_free(producer, put);
 	else
@@ -382,7 +392,8 @@ int msg_producer_result(struct msg_producer *producer, struct msg_queue_result *
 	if (!put)
 		return producer->link.error;
 	list_remove(&producer->done, put);
-	*result = (struct msg_queue_result){ put->user, put->data, put->len, put->deliveries };
+	*result = (struct msg_queue_result){ put->user, put->data, put->len, put->deliveries,
+		put->failed };
 	producer->shown = put->data;
 	producer->bytes -= put->len;
 	put_free(producer, put);

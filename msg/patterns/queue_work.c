@@ -109,6 +109,12 @@ static bool take_item(struct msg_worker *worker, const struct letter_view *view)
 	if (!++job->generation)
 		job->generation = 1;
 	job->data = queue_copy(worker->pattern.region, view->body.data, view->body.len);
+	// What a dead worker read may be anything: it is no work.
+	if (letter_ours(worker->pattern.region)) {
+		context_free(worker->pattern.region->context, job->data);
+		job->data = NULL;
+		return true;
+	}
 	job->len = view->body.len;
 	job->order = worker->order++;
 	if (!job->data) {

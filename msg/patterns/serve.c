@@ -329,8 +329,10 @@ int msg_server_next(struct msg_server *server, struct msg_request *request, uint
 		context_now(region->context) - region->context->last_scan_ns >= NS_PER_MS)
 		context_scan(region->context, false);
 	err = pattern_wait(&server->pattern, deadline);
-	if (err || region->error)
-		return err ? err : region->error;
+	if (!err)
+		err = letter_ours(region);
+	if (err)
+		return err;
 	if (!tell_ended(server, request))
 		show(server, next_client(server), request);
 	return 0;

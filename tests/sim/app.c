@@ -33,6 +33,27 @@ bool app_lost(struct place *place, int64_t err)
 	return place->lost = true;
 }
 
+bool app_evicted(const struct place *place)
+{
+	const struct sim_seat *seat = place->seat;
+
+	return seat->slot < 0 || memory_read(seat->base + sim.geo.slot_offset +
+		(uint64_t)seat->slot * sim.geo.slot_stride, 8) != seat->life;
+}
+
+void app_reads(struct place *place)
+{
+	place->peer->blind = false;
+}
+
+void app_has_read(struct place *place, int64_t result)
+{
+	if (place->peer->blind && result >= 0 && sim.config.lies != LIES_WILD)
+		sim_fail("peer %u takes what it read when its slot was another's by then",
+			place->peer->index);
+	place->peer->blind = false;
+}
+
 /* ---- waiting ---- */
 
 static unsigned wait_items(struct place *place, struct msg_wait_item *items)

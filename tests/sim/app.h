@@ -100,6 +100,13 @@ struct app {
 void app_check_deadline(struct place *place, uint64_t deadline, uint64_t stalled, const char *what);
 /* Did the call fail because this peer lost its place in the region? */
 bool app_lost(struct place *place, int64_t err);
+/* Is its slot another's, or nobody's, by now? Then what it sees in the region may be anything, and the
+ * next call says so. */
+bool app_evicted(const struct place *place);
+/* A call that reads is about to be made; it has returned this. What it read when its place was another's
+ * already it may not give out. */
+void app_reads(struct place *place);
+void app_has_read(struct place *place, int64_t result);
 /* Lies excuse what is otherwise a failure. */
 bool app_excused(void);
 

@@ -83,7 +83,13 @@ static void serve_one(struct place *place)
 	uint64_t deadline = sim_chance(200) ? 0 : sim.now + sim_pick(4 * MS);
 	struct msg_request request;
 	struct held_call *held;
-	int err = msg_server_next(c->server, &request, deadline);
+	struct msg_peer from;
+	int err;
+
+	fault_reading(place->peer);
+	app_reads(place);
+	err = msg_server_next(c->server, &request, deadline);
+	app_has_read(place, err);
 
 	if (err) {
 		if (err != -EAGAIN && err != -ETIMEDOUT && !app_lost(place, err) && !app_excused())
@@ -107,7 +113,12 @@ static void serve_one(struct place *place)
 	if (place->seat->gone || request.len > LONGEST)
 		return;
 	sim_copy_out(place->app->bytes, request.data, request.len);
-	held->call = oracle_call_served(place->seat, place->app->bytes, request.len);
+	// msg_reply will fail.
+	if (app_evicted(place))
+		return;
+	if (msg_request_peer(c->server, request.token, &from))
+		sim_fail("nobody knows who asked");
+	held->call = oracle_call_served(place->seat, &from, place->app->bytes, request.len);
 }
 
 /* ---- asking ---- */
@@ -162,8 +173,11 @@ static void ask(struct place *place, unsigned to)
 	}
 	len = oracle_call_fill(call, false, place->app->bytes);
 	if (wait == deadline) {
+		fault_reading(place->peer);
+		app_reads(place);
 		result = msg_call(c->caller[to], place->app->bytes, len, place->app->bytes + LONGEST,
 			LONGEST, deadline);
+		app_has_read(place, result);
 		c->left--;
 		if (result == -EAGAIN || result == -ENOBUFS || result == -ENOSPC ||
 			result == -EPIPE)
@@ -200,7 +214,13 @@ static void take(struct place *place, unsigned to)
 	struct msg_call_result result;
 	struct sim_call *call;
 	uint8_t *data = place->app->bytes;
-	int err = msg_call_take(c->caller[to], &result, deadline);
+	int err;
+
+	if (c->under_way[to])
+		fault_reading(place->peer);
+	app_reads(place);
+	err = msg_call_take(c->caller[to], &result, deadline);
+	app_has_read(place, err ? err : result.result);
 
 	if (err == -ENOENT && c->under_way[to] && !app_excused() && !place->seat->gone)
 		sim_fail("peer %u: %u calls are under way, but none is known",
@@ -219,6 +239,12 @@ static void take(struct place *place, unsigned to)
 		if (place->seat->gone)
 			return;
 		sim_copy_out(data, result.data, (size_t)result.result);
+		if (sim_chance(128)) {
+			err = msg_call_release(c->caller[to]);
+			result.result = err ? err : result.result;
+		} else if (app_evicted(place)) {
+			return;
+		}
 	} else if (result.result > 0) {
 		data = (uint8_t *)(uintptr_t)result.data;
 	}

@@ -18,7 +18,10 @@ static bool received(struct place *place, struct conn *conn, int64_t got)
 static void taking(struct place *place, struct conn *conn, unsigned n)
 {
 	conn->end->taking = n;
-	place->peer->reading = n ? conn->channel : NULL;
+	if (n)
+		memory_note_deeds(place->peer, conn->channel);
+	else
+		place->peer->reading = NULL;
 }
 
 static bool take_views(struct place *place, struct conn *conn)
@@ -26,7 +29,9 @@ static bool take_views(struct place *place, struct conn *conn)
 	struct msg_span spans[4];
 	int n, i;
 
+	memory_note_deeds(place->peer, conn->channel);
 	n = msg_peek(conn->channel, spans, 1 + sim_pick(4), 0);
+	place->peer->reading = NULL;
 	if (!received(place, conn, n))
 		return false;
 	for (i = 0; i < n && !place->seat->gone; i++) {
@@ -34,11 +39,14 @@ static bool take_views(struct place *place, struct conn *conn)
 
 		if (odd && !oracle_may_fail(conn->end))
 			sim_fail("a view of %zu bytes", spans[i].len);
-		taking(place, conn, 1);
+		conn->end->taking = 1;
+		place->peer->reading = conn->channel;
 		memory_check_reading(place->peer, spans[i].data, spans[i].len);
 		if (!odd)
 			sim_copy_out(place->app->bytes, spans[i].data, spans[i].len);
 		taking(place, conn, 0);
+		if (app_evicted(place))
+			break;
 		if (!odd)
 			oracle_delivered(conn->end, place->app->bytes, spans[i].len);
 	}
@@ -68,6 +76,7 @@ static bool take_batch(struct place *place, struct conn *conn, uint64_t deadline
 	taking(place, conn, 4);
 	n = msg_recv_batch(conn->channel, spans, 4, deadline);
 	taking(place, conn, 0);
+	app_has_read(place, n);
 	for (i = 0; i < n; i++)
 		oracle_delivered(conn->end, spans[i].data, spans[i].len);
 	if (n > 0)
@@ -87,6 +96,7 @@ static bool take_array(struct place *place, struct conn *conn)
 	taking(place, conn, 8);
 	n = msg_recv_array(conn->channel, place->app->bytes, (size_t)len, 1 + sim_pick(8), 0);
 	taking(place, conn, 0);
+	app_has_read(place, n);
 	for (i = 0; i < n; i++)
 		oracle_delivered(conn->end, place->app->bytes + i * len, (uint64_t)len);
 	if (n > 0)
@@ -105,6 +115,7 @@ static bool take_one(struct place *place, struct conn *conn, uint64_t deadline)
 		got = msg_recv(conn->channel, data, LONGEST, deadline);
 	} while (got == -EAGAIN && --polls);
 	taking(place, conn, 0);
+	app_has_read(place, got);
 	if (got >= 0) {
 		oracle_delivered(conn->end, data, (uint64_t)got);
 		conn->end->released++;
@@ -121,6 +132,7 @@ static bool read_some(struct place *place, struct conn *conn, uint64_t deadline)
 	taking(place, conn, size);
 	got = msg_read(conn->channel, data, size, deadline);
 	taking(place, conn, 0);
+	app_has_read(place, got);
 	if (got > (int64_t)size)
 		sim_fail("msg_read returned %lld of %u bytes", (long long)got, size);
 	if (got > 0)
@@ -148,7 +160,10 @@ bool conn_receive(struct place *place, struct conn *conn)
 	uint64_t deadline = sim_chance(200) ? 0 :
 		sim.now + sim_random() % (sim.config.patience * MS);
 	uint64_t stalled = place->peer->stalled_ns;
-	bool there = receive_some(place, conn, deadline);
+	bool there;
+
+	app_reads(place);
+	there = receive_some(place, conn, deadline);
 
 	app_check_deadline(place, deadline ? deadline : sim.now, stalled, "receiving");
 	return there;

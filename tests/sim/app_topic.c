@@ -128,7 +128,11 @@ static void receive(struct place *place, struct subscriber *s)
 	uint64_t stalled = place->peer->stalled_ns;
 	uint64_t published = s->oracle.topic ? s->oracle.topic->published : 0;
 	struct msg_topic_mark mark;
-	int64_t got = msg_topic_recv(s->handle, place->app->bytes, LONGEST, &mark, deadline);
+	int64_t got;
+
+	app_reads(place);
+	got = msg_topic_recv(s->handle, place->app->bytes, LONGEST, &mark, deadline);
+	app_has_read(place, got);
 
 	app_check_deadline(place, deadline ? deadline : sim.now, stalled, "msg_topic_recv");
 	if (got == -EAGAIN || got == -ETIMEDOUT)

@@ -75,6 +75,7 @@ static void configure_habits(struct sim_config *c)
 		if (!sim_chance(128))
 			break;
 		c->naps = 128;
+		c->delicate = true;
 		if (!c->lies && c->peers < 3)
 			c->peers = 3;
 		if (!c->lies)
@@ -85,12 +86,27 @@ static void configure_habits(struct sim_config *c)
 	case 3:
 		c->picky = true;
 		break;
+	case 4:
+		// Who asks or answers stands still meanwhile, and others take its place and memory.
+		if (c->lies || !sim_chance(128))
+			break;
+		c->calls = true;
+		c->stalls += 1 + sim_pick(3);
+		c->peers = 3;
+		c->churn = 200;
+		c->still = true;
+		c->messages = 8;
+		c->buffers = 80;
+		c->patience = 4;
+		c->idle = 30;
+		break;
 	}
 	// What a lie owes is to be seen soon.
 	if (c->lies == LIES_POINTED) {
 		c->patience = 4;
 		c->idle = 30;
 		c->naps = 0;
+		c->small_rings = sim_chance(40);
 	}
 }
 

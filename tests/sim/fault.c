@@ -22,6 +22,9 @@ void fault_plan(struct sim_peer *p)
 	p->fault = n ? choice[sim_pick(n)] : FAULT_NONE;
 	// Any step is as likely as any other of its order of magnitude.
 	p->fault_step = n ? p->steps + 1 + sim_pick(50u << sim_pick(8)) : UINT64_MAX;
+	// There it comes by fault_reading, or late.
+	if (n && sim.config.still)
+		p->fault_step += 50000;
 }
 
 static void kill(struct sim_peer *p)
@@ -86,9 +89,18 @@ void fault_happens(struct sim_peer *p)
 
 void fault_moment(struct sim_peer *p)
 {
-	if (!p->fault || !sim_chance(sim.config.naps ? 128 : 40))
+	if (!p->fault || sim.config.still || !sim_chance(sim.config.delicate ? 128 : 40))
 		return;
 	sim_account(p);
 	p->fault_step = p->steps + 1 + sim_pick(20u << sim_pick(8));
+	sim_account(p);
+}
+
+void fault_reading(struct sim_peer *p)
+{
+	if (!sim.config.still || !p->fault || !sim_chance(100))
+		return;
+	sim_account(p);
+	p->fault_step = p->steps + 1 + sim_pick(60);
 	sim_account(p);
 }

@@ -125,6 +125,13 @@ static void lie_record(struct sim_seat *seat, const struct msg_channel *c)
 	uint64_t *payload = (uint64_t *)(void *)(tx->data + (at & tx->mask) + RING_HEADER);
 	unsigned type = RING_MESSAGE + sim_pick(3);
 
+	if (sim.config.small_rings && sim_chance(128)) {
+		// All of the land that the ring is in, in one message.
+		poke(seat->peer, payload, c->ring_offset, 8, "a buffer");
+		poke(seat->peer, payload + 1, sim_pick((uint32_t)ring_footprint(size)), 8, "a buffer");
+		poke(seat->peer, payload - 1, ring_header(at, 16, RING_BUFFER, RING_LAST), 8, "a record");
+		return;
+	}
 	if (sim_chance(24))
 		type = sim_pick(16);
 	if (sim_chance(128) || type == RING_MESSAGE)
@@ -232,6 +239,11 @@ static void lie_pointed(struct sim_seat *seat)
 	if (!c) {
 		if (sim_chance(40))
 			lie_name(seat);
+		return;
+	}
+	// For who hasn't opened it yet.
+	if (sim.config.small_rings && c->tx.data && !c->opened && sim_chance(160)) {
+		poke(seat->peer, &c->mine->ring_size, c->ring_size / 2, 4, "a ring's size");
 		return;
 	}
 	if (c->topic && sim_chance(200)) {

@@ -21,7 +21,8 @@ SLOW_SEEDS = 400000
 SLOW = ["judges-when-gone", "refuses-when-gone", "claims-when-gone", "no-fence-look-around",
         "scans-when-gone", "publishes-when-gone", "released-after-generation",
         "block-of-another-blamed", "head-read-as-words", "answers-the-dead",
-        "answers-when-gone", "land-of-the-dead", "tail-not-checked"]
+        "answers-when-gone", "land-of-the-dead", "tail-not-checked", "opens-the-dead",
+        "evicted-reads-on", "closes-when-gone"]
 
 # name: [(file, the place as it stands, what it becomes)...]
 MUTANTS = {
@@ -289,6 +290,17 @@ MUTANTS = {
          "\tfor (i = 0; i < region->geo.slots && !region->error; i++)\n"
          "\t\tif (slot_scan(region, i))",
          "\tfor (i = 0; i < region->geo.slots; i++)\n\t\tif (slot_scan(region, i))")],
+    "opens-the-dead": [("open.c",
+         "before this channel\n\t// counted as open.\n\tchannel_check(channel);\n",
+         "before this channel\n\t// counted as open.\n")],
+    "evicted-reads-on": [("transfer.c",
+         "\t\treturn channel->error == -ESTALE ? -ESTALE : 0;", "\t\treturn 0;")],
+    "evicted-reads-a-part": [("stream.c",
+         "\t\t\tif (channel->error || channel_slot_ours(channel))\n\t\t\t\tbreak;\n",
+         "\t\t\tbreak;\n")],
+    "closes-when-gone": [("channel.c",
+         "\tif (region->error)\n\t\tchannel_forget(channel);\n\telse\n"
+         "\t\tlinger_check(channel);", "\tlinger_check(channel);")],
     # ---- topics
     "topic-no-fence-publish": [("patterns/topic.c",
          "\t// before anything that follows is overwritten.\n\tregion_fence();\n", "")],
@@ -318,6 +330,11 @@ MUTANTS = {
     "subscription-counted": [("region.c",
          "\tif (!tx->data || *position == tx->published)", "\tif (*position == tx->published)")],
     # ---- calls
+    "evicted-takes-replies": [("patterns/letter.c",
+         "\treturn region->error;\n}\n\nvoid letter_figure", "\treturn 0;\n}\n\nvoid letter_figure")],
+    "call-shows-the-evicted": [("patterns/call.c",
+         "\t\tentry = caller->view_entry;\n\t\terr = letter_ours(caller->pattern.region);\n",
+         "\t\tentry = caller->view_entry;\n")],
     "call-late-reply-taken": [("patterns/call.c",
          "entry->generation == generation && entry->state == ENTRY_WAITING ?",
          "entry->state == ENTRY_WAITING ?")],

@@ -114,7 +114,8 @@ static bool is_whole(const struct sim_call *call, uint32_t tag, const uint8_t *d
 	return true;
 }
 
-struct sim_call *oracle_call_served(struct sim_seat *seat, const uint8_t *data, uint64_t len)
+struct sim_call *oracle_call_served(struct sim_seat *seat, const struct msg_peer *from,
+	const uint8_t *data, uint64_t len)
 {
 	struct sim_call *call = NULL;
 	uint32_t number = SIM_CALLS;
@@ -126,13 +127,15 @@ struct sim_call *oracle_call_served(struct sim_seat *seat, const uint8_t *data, 
 	if (number < call_count)
 		call = &calls[number];
 	if (sim.config.lies && (!call || call->caller->peer->liar || seat->peer->liar ||
-		!is_whole(call, call->tag, data, len)))
+		!is_whole(call, call->tag, data, len) || CLAIM_EPOCH(call->life) != from->epoch))
 		return NULL;
 	if (sim.spoiled)
 		return call;
 	if (!call || !is_whole(call, call->tag, data, len))
 		sim_fail("peer %u: a request of %llu bytes isn't what anybody asked (call %u)",
 			seat->peer->index, (unsigned long long)len, number);
+	if (CLAIM_EPOCH(call->life) != from->epoch)
+		sim_fail("peer %u got call %u from slot %u", seat->peer->index, number, from->slot);
 	if (call->server_epoch != CLAIM_EPOCH(seat->life))
 		sim_fail("peer %u got call %u, which is another's", seat->peer->index, number);
 	if (call->served++)

@@ -67,8 +67,9 @@ struct sim_call *oracle_call_new(struct sim_seat *seat, const struct msg_peer *s
 	uint64_t deadline);
 /* A request and a reply begin with the call's number. */
 unsigned oracle_call_fill(const struct sim_call *call, bool reply, uint8_t *data);
-/* The server got this; NULL: nonsense (of a liar). */
-struct sim_call *oracle_call_served(struct sim_seat *seat, const uint8_t *data, uint64_t len);
+/* The server got this of that peer; NULL: nonsense (of a liar). */
+struct sim_call *oracle_call_served(struct sim_seat *seat, const struct msg_peer *from,
+	const uint8_t *data, uint64_t len);
 /* How a call ended; data: the reply, if there is one. */
 void oracle_call_ended(struct sim_call *call, int64_t result, const uint8_t *data);
 bool oracle_call_may_fail(const struct sim_call *call);

@@ -27,6 +27,7 @@
 #define SIM_STACK   65536u
 #define SIM_ARENA   (512u << 10)
 #define SIM_BUFFER  32u  /* deepest store buffer */
+#define SIM_DEEDS   4u
 #define SIM_NEVER   UINT64_MAX
 #define US          1000ull
 #define MS          1000000ull
@@ -60,11 +61,14 @@ struct sim_config {
 	unsigned idle;           /* ms: longest wait for anything */
 	bool one_way;            /* who accepted sends nothing */
 	bool picky;              /* waits for some of its channels only */
+	bool delicate;           /* faults come oftener where they hurt */
+	bool still;              /* ... and only where something is being read */
 	unsigned naps;           /* of 256 rounds, how many begin with a sleep without a look */
 	unsigned contests;       /* times that all want one name */
 	unsigned churn;          /* of 256 channels that are done, how many are opened once more */
 	unsigned streams;        /* of 256 channels, how many carry a stream */
 	unsigned buffers;        /* of 256 sends, how many take a buffer */
+	bool small_rings;        /* a liar's are smaller than its land for them */
 	bool topics, calls;
 	unsigned policy;         /* enum msg_topic_policy */
 };
@@ -120,6 +124,9 @@ struct sim_peer {
 	unsigned first, count;
 	struct sim_seat seat[SIM_REGIONS];
 	const struct msg_channel *reading; /* whose ring it may read now */
+	uint64_t deed[SIM_DEEDS]; /* that it saw meanwhile, of whomever */
+	unsigned deeds;
+	bool blind;              /* read a payload when its slot was another's already */
 	/* port */
 	struct msg_wait_ops wait_ops;
 	struct msg_context *context;
@@ -186,6 +193,8 @@ void fault_plan(struct sim_peer *p);
 void fault_happens(struct sim_peer *p);
 /* The running peer begins something delicate: its next fault may come now. */
 void fault_moment(struct sim_peer *p);
+/* The same for who is about to read a reply or an item. */
+void fault_reading(struct sim_peer *p);
 
 /* memory.c */
 void memory_init(void);
@@ -193,6 +202,8 @@ void memory_reset(void);
 void memory_drain(struct sim_peer *peer, unsigned n);
 uint64_t memory_read(const void *p, unsigned size); /* what lies there, for the oracle */
 void memory_beat(struct sim_seat *seat);
+/* The peer is about to read from that channel. */
+void memory_note_deeds(struct sim_peer *p, const struct msg_channel *reading);
 /* A payload is read while p->reading says of which ring: it must not run out of it. */
 void memory_check_reading(const struct sim_peer *p, const void *from, size_t len);
 /* Is this in land that the peer has a firm deed for? */
