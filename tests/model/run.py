@@ -3,11 +3,12 @@
 """Checks a model with spin: as it stands it must hold in every state that can be reached, and each
 of its mutants, which leaves out one step, must be found wanting.
 
-Usage: run.py MODEL.pml [--faithful | --mutants]
+Usage: run.py MODEL.pml [--faithful | --mutants | --more]
 
 The first lines of a model say what to run:
     /* check: [-DNAME ...] */         one run that must hold
     /* mutant: -DNAME [-DNAME ...] */ one run that must fail
+    /* more: [-DNAME ...] */          as check, for long: only with --more, which runs nothing else
 with  `ltl` among the words where the model's claim is to be checked under weak fairness."""
 import concurrent.futures
 import os
@@ -39,8 +40,8 @@ def search(model, kind, words):
         # The kill (`unless`) and fairness don't go with partial order reduction.
         options = ["-DNOREDUCE"] if "-DDEATH" in flags or liveness else []
         options += [] if liveness else ["-DSAFETY"]
-        # A mutant is found within fewer states than its compiling is worth.
-        tool(["gcc", "-O1" if kind == "check" else "-O0", "-w", "-DMEMLIM=6000", "-DCOLLAPSE",
+        # Few states are not worth better compiling.
+        tool(["gcc", "-O1" if kind == "more" else "-O0", "-w", "-DMEMLIM=6000", "-DCOLLAPSE",
               "-DVECTORSZ=2048", *options, "-o", "pan", "pan.c"], where)
         run = ["./pan", "-n", "-m2000000"] + (["-a", "-f"] if liveness else [])
         done = subprocess.run(run, cwd=where, capture_output=True, text=True, timeout=LIMIT_S)
@@ -60,7 +61,7 @@ def search(model, kind, words):
 def plan(model):
     with open(model, encoding="utf-8") as f:
         text = f.read()
-    for kind, words in re.findall(r"/\* (check|mutant):(.*?)\*/", text):
+    for kind, words in re.findall(r"/\* (check|mutant|more):(.*?)\*/", text):
         yield kind, words.split()
 
 
@@ -69,7 +70,9 @@ def main():
         print("SKIP: spin is not installed")
         return 77
     model, only = sys.argv[1], sys.argv[2:]
-    runs = [r for r in plan(model) if not only or (r[0] == "check") == ("--faithful" in only)]
+    kinds = {"--faithful": ["check"], "--mutants": ["mutant"], "--more": ["more"]}.get(
+        only[0] if only else "", ["check", "mutant"])
+    runs = [r for r in plan(model) if r[0] in kinds]
     if not runs:
         print(f"{model} names nothing to run")
         return 1

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* check: */
-/* check: -DMASKS -DMESSAGES=2 */
-/* check: -DDEATH -DMESSAGES=2 */
+/* check: -DRECORDS=1 -DMESSAGES=2 */
+/* check: -DMASKS -DRECORDS=1 -DMESSAGES=1 */
+/* check: -DDEATH -DRECORDS=1 -DMESSAGES=1 */
+/* more: */
+/* more: -DMASKS -DMESSAGES=2 */
+/* more: -DDEATH -DMESSAGES=2 */
 /* mutant: -DNO_PUBLISH_FENCE */
 /* mutant: -DNO_ASLEEP_FENCE */
 /* mutant: -DNO_SETTLE_FENCE */
@@ -17,7 +20,7 @@
 /* mutant: -DREUSE_EARLY */
 /* mutant: -DMASKS -DNO_UNMASK_PENDING -DMESSAGES=2 */
 /*
- * Messages through a ring of two records, with both sides asleep whenever they can be: the receiver (B)
+ * Messages through a ring of few records, with both sides asleep whenever they can be: the receiver (B)
  * for messages and for the end, the sender (A) for room. There is no timer: a wake-up that is lost is a
  * deadlock, which spin reports as an invalid end state.
  *
@@ -40,20 +43,22 @@
 #ifndef MESSAGES
 #define MESSAGES 3
 #endif
+#ifndef RECORDS
 #define RECORDS 2
+#endif
 #define SB 2
 #define PEERS 2
 #define A 0
 #define B 1
 
 /* Words of the region. */
-#define PAYLOAD 0 /* two records, written by A */
-#define HEADER  2 /* two records, written by A; n + 1: message n stands here */
-#define STATUS  4 /* A's; 1: closed */
-#define WANT    5 /* A's: waits for room */
-#define ASLEEP  6 /* A's and B's; odd: asleep */
-#define RELEASED 8 /* B's */
-#define WORDS   9
+#define PAYLOAD  0                 /* RECORDS of them, written by A */
+#define HEADER   RECORDS           /* as many, written by A; n + 1: message n stands here */
+#define STATUS   (2 * RECORDS)     /* A's; 1: closed */
+#define WANT     (2 * RECORDS + 1) /* A's: waits for room */
+#define ASLEEP   (2 * RECORDS + 2) /* A's and B's; odd: asleep */
+#define RELEASED (2 * RECORDS + 4) /* B's */
+#define WORDS    (2 * RECORDS + 5)
 
 bool pending[PEERS], masked[PEERS], request[PEERS]; /* of each VM's vector 0 */
 bool iflag[PEERS] = true, halted[PEERS];
