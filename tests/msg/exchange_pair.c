@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STREAM_BYTES 3000000u
 #define STOP 0xee
 
 /* What the follower gets it gives back; one byte STOP ends it. */
@@ -228,16 +227,16 @@ static void views(struct pair *pair)
 	}
 }
 
-/* Bytes without borders, in pieces of any size on both sides. */
+/* count times 1000 bytes without borders, in pieces of any size on both sides. */
 static void stream(struct pair *pair)
 {
-	uint32_t at = 0, random = pair->leads ? 5 : 6;
+	uint32_t at = 0, random = pair->leads ? 5 : 6, end = 1000 * settings.count;
 
-	while (at < STREAM_BYTES) {
+	while (at < end) {
 		uint32_t want = 1 + next_random(&random) % 50000;
 		int64_t n;
 
-		want = want < STREAM_BYTES - at ? want : STREAM_BYTES - at;
+		want = want < end - at ? want : end - at;
 		for (uint32_t i = 0; pair->leads && i < want; i++)
 			out_bytes[i] = (uint8_t)((at + i) * 2654435761u >> 13);
 		n = OK(pair->leads ? msg_write(pair->channel, out_bytes, want, soon()) :

@@ -21,7 +21,7 @@ KINDS = {1: "calls", 2: "queue"}
 LETTERS = {
     1: (3, {1: "request", 2: "reply", 3: "cancel", 4: "refusal"}, ("outstanding", "answered", "cancelled", "late")),
     2: (4, {1: "producer", 2: "worker", 3: "item", 4: "reported", 5: "held", 6: "done", 7: "return", 8: "welcome",
-            9: "give", 10: "safe", 11: "result"}, ("outstanding", "done", "redelivered")),
+            9: "give", 10: "safe", 11: "result"}, ("outstanding", "done", "redelivered", "failed")),
 }
 
 
@@ -279,10 +279,11 @@ class Region:
             need(not head[0] >> 9, "reserved bits of a call")
             line += f" id {head[1]:#x}" + (f" waits {head[2]} ns" if kind_of == 1 and head[2] != 2**64 - 1 else "")
         else:
-            need(not head[3] and not head[0] >> 10 & 63, "reserved bits of a queue")
+            need(not head[3] and not head[0] >> 11 & 31 and (kind_of == 11 or not head[0] >> 10 & 1), "reserved bits of a queue")
             line += f" life {head[1]:#x} number {head[2]:#x}" if head[1] else ""
             line += f" window {head[0] >> 32}" if head[0] >> 32 else ""
-            line += f" deliveries {head[0] >> 16 & 0xffff}" + (", before" if head[0] >> 9 & 1 else "")
+            line += f" deliveries {head[0] >> 16 & 0xffff}" + (", before" if head[0] >> 9 & 1 else "") + (
+                ", failed" if head[0] >> 10 & 1 else "")
         return parted, line + (", its body follows" if parted else f", {len(rest)} bytes {rest[:8].hex()}")
 
     def records(self, ring, size, position, channel_kind):

@@ -30,6 +30,14 @@ static void turn(void)
 	}
 }
 
+static void dispatch(void)
+{
+	unsigned i;
+
+	for (i = 0; i < 3; i++)
+		CHECK(msg_dispatcher_run(dispatcher, 0) == -EAGAIN);
+}
+
 static void queue(void)
 {
 	struct msg_queue_options options = { .channel = { .ring = 1024 }, .window = 4 };
@@ -42,6 +50,7 @@ static void queue(void)
 	for (i = 0; i < sizeof(data); i++)
 		data[i] = (uint8_t)(i * 7 + 1);
 	alpha = golden_join(0, "alpha", 3, 2);
+	options.deliveries = 2;
 	CHECK(!msg_dispatcher_open(alpha, "golden queue", &options, &dispatcher));
 	CHECK(!msg_dispatcher_run(dispatcher, 0));
 	beta = golden_join(1, "beta", 5, 2);
@@ -66,12 +75,16 @@ static void queue(void)
 	CHECK(!msg_worker_done(second, work.token, "result", 6));
 	turn();
 	CHECK(!msg_producer_result(producer, &result, 0) && result.len == 6);
-	// Left in the rings: an item, a result, a receipt.
+	// Left in the rings: items, results, receipts; the last one's result is that it failed.
 	CHECK(!msg_worker_take(second, &work, 0) && work.len == sizeof(data));
 	CHECK(!msg_worker_done(second, work.token, "large", 5));
-	for (i = 0; i < 3; i++)
-		CHECK(msg_dispatcher_run(dispatcher, 0) == -EAGAIN);
+	dispatch();
 	CHECK(!msg_producer_put(producer, "one more", 8, NULL, 0));
+	for (i = 0; i < 2; i++) {
+		CHECK(!msg_worker_take(second, &work, 0) && work.len == 22 && work.deliveries == i);
+		CHECK(!msg_worker_return(second, work.token));
+		dispatch();
+	}
 }
 
 int main(int argc, char **argv)

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <isthmus/msg_queue.h>
 #include "tests/msg/harness.h"
@@ -298,6 +299,91 @@ static void alone(void)
 	OK(msg_leave(a));
 	OK(msg_leave(b));
 	OK(msg_leave(c));
+}
+
+/* ---- items that nobody can do ---- */
+
+// Dies of the items that are poison.
+static void poisoned_worker(void *arg)
+{
+	struct stage *stage = arg;
+	struct msg_region *region = attach(stage, "worker");
+	struct msg_worker *worker;
+	struct msg_work work;
+
+	OK(msg_worker_open(region, "queue", &stage->options, &worker));
+	for (;;) {
+		uint64_t number;
+
+		OK(msg_worker_take(worker, &work, in_ms(60000)));
+		EQUAL(work.len, 8);
+		memcpy(&number, work.data, 8);
+		stage->log->taken[number]++;
+		if (number % 5 == 3)
+			_exit(0);
+		OK(msg_worker_done(worker, work.token, &number, 8));
+	}
+}
+
+// An item that kills whoever takes it comes back to its producer, and kills no more than so many; all the
+// others are done.
+static void poison(void)
+{
+	struct stage stage = stage_new(4 * MEGA);
+	struct msg_region *region, *other;
+	struct msg_queue_options options = { .channel = { .ring = 4096 }, .deliveries = 3 };
+	struct msg_dispatcher *dispatcher;
+	struct msg_queue_result result;
+	struct msg_producer *producer;
+	struct msg_wait_item items[2];
+	struct msg_queue_stats stats;
+	unsigned n = 0, failed = 0;
+	uint64_t number;
+	pid_t worker;
+
+	// One item at a time: what else a worker held when it died has been given, too.
+	stage.options.window = 1;
+	stage.death_ns = MORTAL_DEATH;
+	region = attach(&stage, "producer");
+	other = attach(&stage, "dispatcher");
+	OK(msg_dispatcher_open(other, "queue", &options, &dispatcher));
+	OK(msg_producer_open(region, "queue", NULL, &producer));
+	for (number = 0; number < 10; number++)
+		OK(msg_producer_put(producer, &number, 8, (void *)(uintptr_t)number, 0));
+	items[0] = (struct msg_wait_item){ .type = MSG_WAIT_PATTERN, .pattern = dispatcher };
+	items[1] = (struct msg_wait_item){ .type = MSG_WAIT_PATTERN, .pattern = producer };
+	worker = test_spawn(poisoned_worker, &stage);
+	while (n < 10) {
+		int status;
+
+		if (waitpid(worker, &status, WNOHANG)) {
+			CHECK(!status);
+			worker = test_spawn(poisoned_worker, &stage);
+		}
+		msg_wait(items, 2, in_ms(20));
+		while (!msg_producer_result(producer, &result, 0)) {
+			number = (uintptr_t)result.user;
+			EQUAL(result.failed, number % 5 == 3);
+			EQUAL(result.deliveries, result.failed ? 3 : 1);
+			EQUAL(stage.log->taken[number], result.deliveries);
+			// The item itself, or what its worker answered: the same here.
+			EQUAL(result.len, 8);
+			EQUAL(memcmp(result.data, &number, 8), 0);
+			failed += result.failed;
+			n++;
+		}
+	}
+	EQUAL(failed, 2);
+	msg_producer_stats(producer, &stats);
+	EQUAL(stats.failed, 2);
+	EQUAL(stats.done, 8);
+	EQUAL(stats.outstanding, 0);
+	msg_dispatcher_stats(dispatcher, &stats);
+	EQUAL(stats.failed, 2);
+	EQUAL(stats.redelivered, 4);
+	test_kill(worker);
+	OK(msg_leave(region));
+	OK(msg_leave(other));
 }
 
 /* ---- many, and nobody dies ---- */
@@ -594,6 +680,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		{ "alone", alone, 0 },
+		{ "poison", poison, 120 },
 		{ "many", many, 0 },
 		{ "sluggish", sluggish, 0 },
 		{ "workers_die", workers_die, 90 },
