@@ -13,6 +13,9 @@
  *     What was not redelivered was given to nobody else.
  *   - Items of one producer are given out in the order in which they were put, except redelivered
  *     ones, which go first.
+ *   - An item that as many workers have had as the dispatcher allows (options: deliveries), and none of
+ *     them did, since they died, left or gave it back, goes back to its producer as failed: it can't
+ *     kill all workers there are, one after the other.
  *   - Memory is bounded everywhere: a producer's by its window and bytes, a worker's by its window,
  *     the dispatcher's by items and bytes; who is full makes those before it wait.
  *
@@ -44,6 +47,9 @@ struct msg_dispatcher;
 
 #define MSG_QUEUE_WINDOW_MAX 4096
 
+#define MSG_QUEUE_DELIVERIES     16
+#define MSG_QUEUE_DELIVERIES_ANY UINT32_MAX
+
 /* Zero in any field means the default. */
 struct msg_queue_options {
 	struct msg_channel_options channel; /* each message larger than half the ring goes through a
@@ -56,6 +62,9 @@ struct msg_queue_options {
 	uint32_t items;   /* dispatcher: items held at once; default 4096 */
 	uint64_t bytes;   /* producer, dispatcher: of items and results held in private memory at
 			   * once, not counting a single one larger than that; default 4 MiB */
+	uint32_t deliveries; /* dispatcher: to so many workers it gives an item that comes back undone,
+			      * then it has failed; default MSG_QUEUE_DELIVERIES,
+			      * MSG_QUEUE_DELIVERIES_ANY: no bound. The next dispatcher counts anew */
 	bool no_results;  /* producer: results are dropped when they come, and count as taken */
 };
 
@@ -67,6 +76,7 @@ struct msg_queue_stats {
 			       * were marked when they came; dispatcher: items given out marked */
 	uint64_t connects;    /* producer, worker: channels opened to a dispatcher so far;
 			       * dispatcher: members now */
+	uint64_t failed;      /* producer, dispatcher: items given up; none of them is in done */
 };
 
 /* ---- Producing ----------------------------------------------------------------------------- */
@@ -95,6 +105,7 @@ struct msg_queue_result {
 			      * this producer */
 	size_t len;
 	unsigned deliveries; /* to how many workers the item was given, as far as is known */
+	bool failed;         /* none of them did it, and no further one is asked; data is the item */
 };
 
 /* Takes the result of the next item that is done. 0 and *result; -EAGAIN, -ETIMEDOUT: none;
@@ -123,7 +134,8 @@ struct msg_work {
 	const void *data;    /* a private copy, good until msg_worker_done or _return */
 	size_t len;
 	bool redelivered;    /* another worker may have had it before */
-	unsigned deliveries; /* how many had it, as far as is known */
+	unsigned deliveries; /* how many had it, as far as is known: a worker that suspects an item may
+			      * answer for it before it works on it */
 };
 
 /* Takes the next item. 0 and *work; -EAGAIN, -ETIMEDOUT. msg_wait: ready when this would not

@@ -121,9 +121,6 @@ static void item_fail(struct msg_dispatcher *d, struct item *item)
 	item->failed = true;
 	item->state = ITEM_DONE;
 	d->stats.failed++;
-	context_report(d->pattern.region->context, 1,
-		"queue '%s': an item failed: %u workers had it, and none did it", d->name,
-		(uint64_t)item->deliveries);
 	if (item->producer)
 		list_move(&item->producer->finished, &item->place);
 	else
