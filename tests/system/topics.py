@@ -58,9 +58,8 @@ class Party:
             else:
                 need = rf"^topics: {policy}: received (\d+), lost (\d+) of {self.count}\s*$"
                 found = re.search(need, said, re.MULTILINE)
+                # Whether a slow one loses any depends on the machine; tests/msg/topic.c forces it.
                 found = found and int(found[1]) + int(found[2]) == self.count
-                if "slow" in role and policy != "back-pressure":
-                    found = found and int(re.search(need, said, re.MULTILINE)[2]) > 0
             if not found:
                 raise vms.Failure(f"no line like {need!r} in:\n{said}")
 
@@ -79,13 +78,13 @@ def test_guests_plain(scene):
 
 
 def test_process_publishes(scene):
-    Party(scene, "doorbell", 3000).run(("process", "publish"), ("guest", "subscribe"),
-                                       ("guest", "subscribe --slow 20"), ("process", "subscribe"))
+    Party(scene, "doorbell").run(("process", "publish"), ("guest", "subscribe"),
+                                 ("guest", "subscribe --slow 20"), ("process", "subscribe"))
 
 
 def test_guest_publishes(scene):
-    Party(scene, "doorbell", 3000).run(("process", "subscribe"), ("guest", "publish"),
-                                       ("process", "subscribe --slow 20"))
+    Party(scene, "doorbell").run(("process", "subscribe"), ("guest", "publish"),
+                                 ("process", "subscribe --slow 20"))
 
 
 def test_mixed_plain(scene):
@@ -100,7 +99,7 @@ def test_one_possible_cpu(scene):
 
 def test_publisher_killed(scene):
     """The VM of the publisher is killed in the middle: its subscribers hear of it, and say so."""
-    party = Party(scene, "doorbell", 100000)
+    party = Party(scene, "doorbell", 10000000)  # ten minutes' worth
     party.members = 3
     for role in ("publish", "subscribe", "subscribe"):
         party.add("guest", role)
@@ -117,7 +116,7 @@ def test_subscriber_killed(scene):
     """The VM of a slow subscriber is killed while the publisher waits for it: barriers and topics go on without."""
     party = Party(scene, "doorbell", 2000)
     party.members = 3
-    for role in ("publish", "subscribe", "subscribe --slow 50"):
+    for role in ("publish", "subscribe", "subscribe --slow 5000"):
         party.add("guest", role)
     publisher, other, slow = (peer for _, peer in party.peers)
     publisher.wait_output("^topics: back-pressure: publishing to 2$")
