@@ -476,7 +476,8 @@ int msg_unreleased(struct msg_channel *channel, unsigned i, struct msg_span *mes
 			message->data = region_pointer(region, offset);
 			message->len = len;
 		}
-		return 0;
+		// Our own ring may be another's by now, if we were taken for dead ourselves.
+		return presence_check_self(region) || region->error != -ESTALE ? 0 : -ESTALE;
 	}
 	return -ENOENT;
 }

@@ -355,7 +355,8 @@ void msg_wait_stats(struct msg_region *region, struct msg_wait_stats *stats);
 
 /* After the peer is gone: the i-th message (0 = oldest) that was accepted and that the receiver
  * never released. 0 and *message, whose memory is good until msg_close; -ENOENT: no such one;
- * -EBUSY: the channel is still alive. */
+ * -EBUSY: the channel is still alive; -ESTALE: this peer itself was taken for dead, and what it sent may
+ * have been overwritten; -ENODEV. */
 int msg_unreleased(struct msg_channel *channel, unsigned i, struct msg_span *message);
 
 /* Why the channel was reset by this side: true and *fault, or false. */

@@ -295,6 +295,9 @@ int msg_worker_take(struct msg_worker *worker, struct msg_work *work, uint64_t d
 	uint32_t i;
 	int err = pattern_wait(&worker->pattern, deadline);
 
+	// Whom another took for dead shall not begin what is that one's work by now.
+	if (!err)
+		err = letter_ours(worker->pattern.region);
 	if (err)
 		return err;
 	if (!worker->ready)

@@ -5,13 +5,17 @@
 
 #define MOST_JOINS 8
 #define MOST_NAPS  6
+#define CLAIM_TIME (100 * MS)
 #define LIAR_TIME  (700 * MS) /* so long a liar's channels are waited for */
 
 static struct app apps[SIM_PEERS];
 
 void app_check_deadline(struct place *place, uint64_t deadline, uint64_t stalled, const char *what)
 {
-	if (sim.now > deadline + SLACK + (place->peer->stalled_ns - stalled))
+	// Who stands by takes the name on the way, and waits for another's half a claim.
+	uint64_t slack = SLACK + (sim.config.queues ? CLAIM_TIME : 0);
+
+	if (sim.now > deadline + slack + (place->peer->stalled_ns - stalled))
 		sim_fail("peer %u: %s returned %llu us after its deadline", place->peer->index,
 			what, (unsigned long long)((sim.now - deadline) / US));
 }
@@ -35,10 +39,7 @@ bool app_lost(struct place *place, int64_t err)
 
 bool app_evicted(const struct place *place)
 {
-	const struct sim_seat *seat = place->seat;
-
-	return seat->slot < 0 || memory_read(seat->base + sim.geo.slot_offset +
-		(uint64_t)seat->slot * sim.geo.slot_stride, 8) != seat->life;
+	return oracle_evicted(place->seat);
 }
 
 void app_reads(struct place *place)
@@ -73,6 +74,7 @@ static unsigned wait_items(struct place *place, struct msg_wait_item *items)
 	}
 	n += topic_items(place, items + n);
 	n += call_items(place, items + n);
+	n += queue_items(place, items + n);
 	if (place->listener)
 		items[n++] = (struct msg_wait_item){ .type = MSG_WAIT_ACCEPT,
 			.listener = place->listener };
@@ -83,7 +85,7 @@ static unsigned wait_items(struct place *place, struct msg_wait_item *items)
 // For everything at once, in all regions.
 static void wait_for_all(struct app *app)
 {
-	struct msg_wait_item items[SIM_REGIONS * (2 * CONNS + 3 + 2 * SIM_PEERS) + 1];
+	struct msg_wait_item items[SIM_REGIONS * (2 * CONNS + 6 + 2 * SIM_PEERS) + 1];
 	uint64_t deadline = sim.now + 1 + sim_pick(sim.config.idle * MS);
 	uint64_t stalled = app->peer->stalled_ns;
 	unsigned n = 0, i;
@@ -137,6 +139,8 @@ static void settle_in(struct place *place)
 		topic_open(place);
 	if (sim.config.calls && !place->lost)
 		call_open(place);
+	if (sim.config.queues && !place->lost)
+		queue_open(place);
 }
 
 static void enter(struct app *app, unsigned where)
@@ -223,6 +227,7 @@ static void tidy(struct place *place)
 	place->contended = NULL;
 	topic_tidy(place);
 	call_tidy(place);
+	queue_tidy(place);
 	held_look(place);
 	if (!place->lost && !place->kept && sim_chance(200))
 		check_returns(place);
@@ -243,7 +248,7 @@ static bool place_work(struct place *place)
 	if (place->contests || meet_wanted(place))
 		return true;
 	if ((!sim.config.lies || sim.now < place->since + LIAR_TIME) &&
-		(topic_work(place) || call_work(place)))
+		(topic_work(place) || call_work(place) || queue_work(place)))
 		return true;
 	for (i = 0; i < CONNS; i++) {
 		struct conn *conn = &place->conn[i];
@@ -291,6 +296,8 @@ static void round_in(struct place *place)
 		topic_round(place);
 	if (!place->lost && sim.config.calls)
 		call_round(place);
+	if (!place->lost && sim.config.queues)
+		queue_round(place);
 	if (!place->lost)
 		meet_contest(place);
 	if (!place->lost)
@@ -362,6 +369,15 @@ static void live(struct app *app)
 		if (app->place[i].region)
 			leave(&app->place[i]);
 	}
+}
+
+bool app_owns(const struct sim_peer *p, const void *from, size_t len)
+{
+	const struct app *app = &apps[p->index];
+	const uint8_t *at = from;
+
+	return at >= app->bytes && at <= app->bytes + sizeof(app->bytes) &&
+	       len <= (size_t)(app->bytes + sizeof(app->bytes) - at);
 }
 
 void app_main(struct sim_peer *p)

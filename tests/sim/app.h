@@ -11,6 +11,7 @@
  *   app_buffer.c   buffers that are shared and outlive channels
  *   app_topic.c    topics
  *   app_call.c     calls
+ *   app_queue.c    work queues
  */
 #ifndef TESTS_SIM_APP_H
 #define TESTS_SIM_APP_H
@@ -65,6 +66,24 @@ struct calls {
 	unsigned left; /* calls still to be made */
 };
 
+#define HELD_WORK 3
+
+struct held_work {
+	uint64_t token; /* 0: none */
+	struct sim_delivery *delivery; /* NULL: not judged */
+};
+
+struct queues {
+	struct msg_dispatcher *dispatcher;
+	struct msg_producer *producer;
+	struct msg_worker *worker;
+	struct sim_maker *maker;
+	struct sim_hand *hand;
+	unsigned worker_window, producer_window;
+	unsigned left; /* items still to be put */
+	struct held_work held[HELD_WORK];
+};
+
 /* A peer in one region. */
 struct place {
 	struct app *app;
@@ -76,6 +95,7 @@ struct place {
 	struct held held[HELD];
 	struct topics topics;
 	struct calls calls;
+	struct queues queues;
 	unsigned tries[SIM_PEERS]; /* to connect to each */
 	bool wanted[SIM_PEERS];
 	unsigned contests;         /* still to come */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What peers do with topics and calls. */
+/* What peers do with topics, calls, queues and groups. */
 #ifndef TESTS_SIM_APP_PATTERN_H
 #define TESTS_SIM_APP_PATTERN_H
 
@@ -19,5 +19,12 @@ void call_round(struct place *place);
 unsigned call_items(struct place *place, struct msg_wait_item *items);
 bool call_work(const struct place *place);
 void call_tidy(struct place *place);
+
+/* ---- app_queue.c ---- */
+void queue_open(struct place *place);
+void queue_round(struct place *place);
+unsigned queue_items(struct place *place, struct msg_wait_item *items);
+bool queue_work(const struct place *place);
+void queue_tidy(struct place *place);
 
 #endif

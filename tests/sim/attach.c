@@ -92,7 +92,7 @@ void attach_seat_reset(struct sim_seat *seat)
 	seat->land_from = seat->land_to = 0;
 	seat->beat = NULL;
 	seat->beat_at = SIM_NEVER;
-	seat->unplug = seat->asked = seat->gone = false;
+	seat->unplug = seat->asked = seat->gone = seat->dispatches = false;
 }
 
 int msg_attach(const char *where, const struct msg_options *options, struct msg_region **region)

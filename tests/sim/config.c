@@ -53,6 +53,8 @@ static void configure_habits(struct sim_config *c)
 	c->topics = sim_chance(30);
 	c->policy = sim_pick(3);
 	c->calls = sim_chance(24);
+	c->queues = !c->topics && !c->calls && sim_chance(24);
+	c->dispatchers = 1 + (c->peers > 2 && sim_chance(128));
 	switch (sim_pick(8)) {
 	case 0:
 		// One-way flows whose senders wait for each release.
@@ -90,7 +92,9 @@ static void configure_habits(struct sim_config *c)
 		// Who asks or answers stands still meanwhile, and others take its place and memory.
 		if (c->lies || !sim_chance(128))
 			break;
-		c->calls = true;
+		c->queues = sim_chance(80);
+		c->calls = !c->queues;
+		c->topics = false;
 		c->stalls += 1 + sim_pick(3);
 		c->peers = 3;
 		c->churn = 200;
@@ -100,6 +104,12 @@ static void configure_habits(struct sim_config *c)
 		c->patience = 4;
 		c->idle = 30;
 		break;
+	}
+	// An item goes through many hands.
+	if (c->queues) {
+		c->idle = 30;
+		c->patience = 4;
+		c->messages = c->messages > 8 ? 8 : c->messages;
 	}
 	// What a lie owes is to be seen soon.
 	if (c->lies == LIES_POINTED) {
@@ -137,7 +147,7 @@ void sim_configure(uint64_t seed)
 	configure_faults(c);
 	configure_habits(c);
 	c->options.slots = c->peers + sim_pick(2);
-	c->options.channels = c->peers * (1 + c->topics + c->calls) + sim_pick(2);
+	c->options.channels = c->peers * (1 + c->topics + c->calls + 2 * c->queues) + sim_pick(2);
 	if (geometry_choose(&sim.geo, SIM_SIZE, &c->options))
 		sim_fail("the scenario has no geometry");
 }
@@ -164,6 +174,8 @@ void sim_print_config(void)
 		(unsigned long long)(c->backing_ns / MS), (unsigned long long)c->spin_ns,
 		c->options.slots, c->options.channels, c->bell_delay,
 		c->bells_stick ? "kept" : "momentary", c->bells_lost);
+	if (c->queues)
+		printf("queue: %u dispatch; ", c->dispatchers);
 	printf("habits: up to %u messages%s%s, patience %u ms, idle %u ms, %u contests; "
 	       "of 256: %u streams, %u buffers, %u naps, %u reopened%s%s%s\n", c->messages,
 		c->lengths == LENGTHS_LONG ? ", long" : "", c->one_way ? ", one way" : "",

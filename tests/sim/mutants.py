@@ -359,6 +359,39 @@ MUTANTS = {
          "8 * words);",
          "\tfor (n = 0; n < (int)words; n++)\n"
          "\t\tview->head[n] = region_load64((const uint64_t *)span.data + n);")],
+    # ---- queues
+    "queue-held-forgotten": [("patterns/queue_members.c",
+         "\t\tif (item->known)\n\t\t\titem_wait(d, item, true);\n\t\telse\n"
+         "\t\t\titem_free(d, item);\n\t}\n\t// Results of its",
+         "\t\tlist_remove(&item->place);\n\t\titem->worker = NULL;\n\t}\n\t// Results of its")],
+    "queue-not-marked": [("patterns/queue_members.c",
+         "\t\tif (item->known)\n\t\t\titem_wait(d, item, true);\n\t\telse\n"
+         "\t\t\titem_free(d, item);\n\t}\n\t// Results of its",
+         "\t\tif (item->known)\n\t\t\titem_wait(d, item, false);\n\t\telse\n"
+         "\t\t\titem_free(d, item);\n\t}\n\t// Results of its")],
+    "queue-before-forgotten": [("patterns/queue_produce.c",
+         "\t\tput->before = true;\n", "")],
+    "queue-not-put-again": [("patterns/queue_produce.c",
+         "\t*producer->sent.end = local;\n\tproducer->local.first = producer->sent.first;\n", "")],
+    "queue-held-not-told": [("patterns/queue_work.c",
+         "\t\t} else if (job->state != JOB_FREE) {\n", "\t\t} else if (job->state == JOB_DONE) {\n")],
+    "queue-return-forgotten": [("patterns/queue_members.c",
+         "\tif (item && item->state == ITEM_GIVEN && item->worker == member) {\n\t\tif (item->known)",
+         "\tif (item && item->state == ITEM_GIVEN && item->worker == member) {\n\t\tif (!item)")],
+    "queue-window-ignored": [("patterns/queue_dispatch.c",
+         "\t\t\tmember->count + member->strays < member->window &&\n", "")],
+    "queue-newest-first": [("patterns/queue_dispatch.c",
+         "again ? d->again.next : d->waiting.next", "again ? d->again.next : d->waiting.prev")],
+    "queue-nobody-follows": [("patterns/queue_dispatch.c",
+         "\tif (d->looked && d->looked == region->context->last_scan_ns)\n", "\tif (d->looked)\n")],
+    "queue-window-of-results": [("patterns/queue_dispatch.c",
+         "\t\t\tmember->count + member->unsafe + member->strays < 2 * member->window &&\n", "")],
+    "queue-safe-forgotten": [("patterns/queue_items.c",
+         "\tif (item->worker)\n\t\tlist_move(&item->worker->safe, &item->place);\n\telse\n\t\titem_free",
+         "\titem_free")],
+    "evicted-begins-work": [("patterns/queue_work.c",
+         "\tif (!err)\n\t\terr = letter_ours(worker->pattern.region);\n\tif (err)\n\t\treturn err;\n"
+         "\tif (!worker->ready)", "\tif (err)\n\t\treturn err;\n\tif (!worker->ready)")],
 }
 
 # What names whoever uses what mutants change in a header.

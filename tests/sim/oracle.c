@@ -38,6 +38,12 @@ static struct wire_slot *slot_of(unsigned where, uint32_t slot)
 		(uint64_t)slot * sim.geo.slot_stride);
 }
 
+bool oracle_evicted(const struct sim_seat *seat)
+{
+	return seat->slot < 0 ||
+	       memory_read(&slot_of(seat->where, (uint32_t)seat->slot)->claim, 8) != seat->life;
+}
+
 static uint64_t *deed_of(unsigned where, uint32_t slot, uint32_t k)
 {
 	return (uint64_t *)(slot_of(where, slot) + 1) + k;

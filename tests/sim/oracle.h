@@ -37,6 +37,8 @@ bool oracle_owed(const struct sim_seat *seat, const struct msg_channel *channel,
 /* After each event of the machine. */
 void oracle_step(void);
 void oracle_end(void);
+/* Is its slot another's, or nobody's, by now? */
+bool oracle_evicted(const struct sim_seat *seat);
 bool oracle_honest(void); /* nobody lies about what isn't its own */
 
 /* ---- oracle_channel.c ---- */

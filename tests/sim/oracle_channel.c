@@ -15,6 +15,7 @@ void oracle_ends_reset(void)
 	tags = 0;
 	oracle_topics_reset();
 	oracle_calls_reset();
+	oracle_queues_reset();
 }
 
 static uint32_t hash(uint64_t a)
@@ -194,7 +195,7 @@ static unsigned count_unreleased(const struct sim_end *end, struct msg_channel *
 	}
 	if (end->stream)
 		n = bytes;
-	if (n > end->accepted)
+	if (n > end->accepted && !oracle_evicted(end->seat))
 		sim_fail("end %u: %u messages unreleased of %u", end->number, n, end->accepted);
 	return n;
 }
@@ -206,6 +207,9 @@ static void check_unreleased(struct sim_end *end, struct msg_channel *channel)
 	unsigned n = count_unreleased(end, channel), first = end->accepted - n, i, at = first;
 	struct msg_span span;
 
+	if (oracle_evicted(end->seat))
+		return;
+
 	// It sees its own stores, wherever they are.
 	memory_drain(end->seat->peer, SIM_BUFFER);
 	if (first > partner->delivered + partner->taking ||
@@ -213,7 +217,7 @@ static void check_unreleased(struct sim_end *end, struct msg_channel *channel)
 		sim_fail("end %u: messages from %u on count as unreleased; end %u has taken %u and "
 			 "released %u", end->number, first, partner->number, partner->delivered,
 			partner->released);
-	for (i = 0; !msg_unreleased(channel, i, &span); i++) {
+	for (i = 0; !msg_unreleased(channel, i, &span) && !oracle_evicted(end->seat); i++) {
 		if (end->stream) {
 			check_bytes(end, span.data, span.len, end->tag[0], at,
 				"unreleased stream from", at);
@@ -286,6 +290,7 @@ void oracle_ends_died(struct sim_seat *seat)
 		}
 	oracle_topics_over(seat, false);
 	oracle_servers_over(seat);
+	oracle_queues_over(seat);
 }
 
 void oracle_left(struct sim_seat *seat, bool evicted)
@@ -300,6 +305,7 @@ void oracle_left(struct sim_seat *seat, bool evicted)
 		}
 	oracle_topics_over(seat, evicted);
 	oracle_servers_over(seat);
+	oracle_queues_over(seat);
 }
 
 /* ---- what no lie may bring about ---- */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What must hold of topics and calls. */
+/* What must hold of topics, calls, queues and groups. */
 #ifndef TESTS_SIM_ORACLE_PATTERN_H
 #define TESTS_SIM_ORACLE_PATTERN_H
 
 #include <isthmus/msg_call.h>
+#include <isthmus/msg_queue.h>
 #include <isthmus/msg_topic.h>
 #include "tests/sim/oracle.h"
 
@@ -75,5 +76,58 @@ void oracle_call_ended(struct sim_call *call, int64_t result, const uint8_t *dat
 bool oracle_call_may_fail(const struct sim_call *call);
 /* The seat's servers and calls are over. */
 void oracle_servers_over(struct sim_seat *seat);
+
+/* ---- oracle_queue.c ---- */
+
+#define SIM_MAKERS 48
+
+/* A producer. */
+struct sim_maker {
+	struct sim_seat *seat;
+	uint64_t life, put, results;
+	bool over;
+};
+
+/* A worker. */
+struct sim_hand {
+	struct sim_seat *seat;
+	uint64_t life;
+	uint64_t last[SIM_MAKERS]; /* the last item of each producer that was new */
+	bool over;
+};
+
+struct sim_item {
+	struct sim_maker *maker;   /* NULL: was not put after all */
+	uint64_t number;           /* of that producer's */
+	uint32_t tag;
+	unsigned taken, results;
+};
+
+/* An item at a worker. */
+struct sim_delivery {
+	struct sim_item *item;
+	struct sim_hand *hand;
+	bool marked, done, returned;
+	unsigned moves;            /* of dispatchers until then */
+	uint32_t tag;              /* of its result */
+};
+
+void oracle_queues_reset(void);
+/* NULL: too many. */
+struct sim_maker *oracle_maker_new(struct sim_seat *seat);
+struct sim_hand *oracle_hand_new(struct sim_seat *seat);
+/* The seat's dispatcher closes. */
+void oracle_dispatcher_moved(const struct sim_seat *seat);
+/* All that the seat had to do with queues is over. */
+void oracle_queues_over(struct sim_seat *seat);
+/* An item is about to be put; it could not be put. NULL: too many. */
+struct sim_item *oracle_item_new(struct sim_maker *maker);
+void oracle_item_refused(struct sim_item *item);
+/* Items and results begin with their number. */
+unsigned oracle_item_fill(const struct sim_item *item, uint8_t *data);
+unsigned oracle_work_fill(const struct sim_delivery *delivery, uint8_t *data);
+/* A worker took this; NULL: it isn't judged. */
+struct sim_delivery *oracle_item_taken(struct sim_hand *hand, const struct msg_work *work);
+void oracle_item_result(struct sim_maker *maker, const struct msg_queue_result *result);
 
 #endif

@@ -69,7 +69,8 @@ struct sim_config {
 	unsigned streams;        /* of 256 channels, how many carry a stream */
 	unsigned buffers;        /* of 256 sends, how many take a buffer */
 	bool small_rings;        /* a liar's are smaller than its land for them */
-	bool topics, calls;
+	bool topics, calls, queues;
+	unsigned dispatchers;    /* peers that dispatch, or stand by; the others work */
 	unsigned policy;         /* enum msg_topic_policy */
 };
 
@@ -99,6 +100,7 @@ struct sim_seat {
 	uint32_t peer_id;
 	bool unplug, asked;      /* its device shall leave; was told so */
 	bool gone;               /* nothing may be touched any more */
+	bool dispatches;         /* has a dispatcher's handle */
 };
 
 struct sim_peer {
@@ -229,6 +231,8 @@ void attach_seat_reset(struct sim_seat *seat);
 
 /* app.c */
 void app_main(struct sim_peer *peer);
+/* Is this private memory of the peer's app? */
+bool app_owns(const struct sim_peer *peer, const void *from, size_t len);
 
 /* name.c; at: from sim_base */
 const char *name_word(uint64_t at);
