@@ -51,10 +51,11 @@ void channel_fault(struct msg_channel *channel, const char *what, const void *wh
 	channel->fault = (struct msg_fault){ what, region_offset(region, where), seen };
 	channel_end(channel, -ECONNRESET);
 	region->resets++;
-	context_report(region->context, 1,
-		"channel with peer '%s' (slot %u) reset: %s: 0x%x at offset 0x%x",
-		channel->peer.name,
-		(uint64_t)channel->peer_slot, what, seen, channel->fault.offset);
+	if (fault_shown(region, channel->peer_slot))
+		context_report(region->context, 1,
+			"channel with peer '%s' (slot %u) reset: %s: 0x%x at offset 0x%x",
+			channel->peer.name, (uint64_t)channel->peer_slot, what, seen,
+			channel->fault.offset);
 	region_store64(&region->slot->resets, region->resets);
 	region_store32(&channel->mine->reason, REASON_BAD_VALUE);
 	channel_set_state(channel, CHANNEL_RESET);

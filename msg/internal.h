@@ -42,6 +42,13 @@ struct msg_context {
 	uint64_t work;           /* what patterns did by themselves, in whatever wait */
 };
 
+/* Reports of damage in the log; see fault.c. */
+struct fault_window {
+	uint64_t since_ns;       /* of the first line */
+	unsigned lines;          /* shown */
+	uint64_t held;           /* not shown */
+};
+
 /* What this peer knows of one slot. */
 struct peer_view {
 	uint64_t claim;          /* as last looked at; 0: look again */
@@ -57,6 +64,7 @@ struct peer_view {
 	uint64_t heart_claim;    /* whose heart is watched */
 	uint64_t beat;
 	uint64_t still_ns;       /* how long it has not changed */
+	struct fault_window said; /* of whoever held it */
 	char name[WIRE_NAME];
 	char told_name[WIRE_NAME];
 	char former_name[WIRE_NAME];
@@ -88,6 +96,8 @@ struct msg_region {
 	uint64_t sleeps, rescues, resets;
 	struct msg_peer fault_peer; /* of a channel that is gone before its fault was told */
 	struct msg_fault fault;  /* what: NULL: none */
+	struct fault_window said;
+	bool faults;             /* some window is open */
 	struct msg_beat beat;
 	bool beating;
 	struct peer_view *view;        /* [geo.slots] */
@@ -317,6 +327,14 @@ void buffer_reap(struct msg_channel *channel);
 void buffers_reap(struct msg_region *region);
 void buffer_drop_flights(struct msg_channel *channel);
 void pools_free(struct msg_region *region);
+
+/* ---- fault.c ---- */
+/* May a report of damage by who holds that slot take a line of the log? Else it is counted. */
+bool fault_shown(struct msg_region *region, uint32_t slot);
+/* Says how many had none, when it is time. */
+void faults_tend(struct msg_region *region, uint64_t now);
+/* The same at the end of the region, at once. */
+void faults_end(struct msg_region *region);
 
 /* ---- storm.c ---- */
 /* A doorbell ended a sleep, and there was nothing. */

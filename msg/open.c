@@ -358,9 +358,10 @@ static int answer(struct msg_listener *listener, const struct request *r,
 		// nobody lied.
 		if (region_load_acquire64(&block->status) == r->status &&
 			channel_peer_alive(channel)) {
-			context_report(region->context, 1,
-				"connect from peer '%s' (slot %u) refused: impossible ring",
-				channel->peer.name, (uint64_t)r->slot);
+			if (fault_shown(region, r->slot))
+				context_report(region->context, 1,
+					"connect from peer '%s' (slot %u) refused: impossible ring",
+					channel->peer.name, (uint64_t)r->slot);
 			refuse(listener, r, REASON_BAD_VALUE);
 		}
 		channel_destroy(channel);

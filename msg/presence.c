@@ -429,6 +429,7 @@ void presence_scan(struct msg_region *region)
 		return;
 	if (now - region->last_heart_ns >= region->geo.death_ns / 8) {
 		hearts_check(region, now - region->last_heart_ns);
+		faults_tend(region, now);
 		region->last_heart_ns = now;
 	}
 	region->unheard = false;

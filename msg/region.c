@@ -120,6 +120,7 @@ int msg_leave(struct msg_region *region)
 	context = region->context;
 	err = presence_check_self(region) ? 0 : region->error;
 	patterns_forget(region);
+	faults_end(region);
 	region_withdraw(region);
 	for (i = 0; i < WIRE_ENDPOINTS; i++)
 		context_free(context, region->listener[i]);

@@ -30,8 +30,10 @@ static void group_fault(struct msg_group *group, struct member *member, const ch
 	struct msg_region *region = group->pattern.region;
 
 	member->gone = true;
-	context_report(region->context, 1, "group member '%s' (slot %u) is ignored: %s: 0x%x",
-		member->peer.name, (uint64_t)member->slot, what, seen);
+	if (fault_shown(region, member->slot))
+		context_report(region->context, 1,
+			"group member '%s' (slot %u) is ignored: %s: 0x%x", member->peer.name,
+			(uint64_t)member->slot, what, seen);
 }
 
 // Has the member its verdict on our call, or is it gone? Takes note of what it says.

@@ -223,7 +223,7 @@ static void topic_damaged(struct msg_topic *topic, uint64_t seen)
 {
 	struct msg_region *region = topic->pattern.region;
 
-	if (!topic->fault_told)
+	if (!topic->fault_told && fault_shown(region, region->index))
 		context_report(region->context, 1,
 			"topic '%s': a message was overwritten by somebody: 0x%x at offset 0x%x",
 			topic->listener->name, seen,

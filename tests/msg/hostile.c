@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "msg/layout.h"
 #include "msg/ring.h"
 #include "tests/msg/harness.h"
@@ -348,6 +349,89 @@ static void scribble(void)
 	}
 }
 
+#define LIVES   6
+#define REPORTS 60
+
+// Breaks the format again and again, and comes back to do more of it.
+static void endless_rogue(void *arg)
+{
+	struct stage stage = { .path = arg, .base = test_map(arg, WIRE_MIN_SIZE) };
+	struct msg_channel *channel;
+	struct msg_region *region = NULL;
+	struct wire_slot *slot;
+	struct msg_peer self;
+	unsigned i, k;
+	int64_t ended;
+	char c;
+
+	EQUAL(geometry_choose(&stage.geo, WIRE_MIN_SIZE, NULL), 0);
+	for (i = 0; i < REPORTS; i++) {
+		if (i % (REPORTS / LIVES) == 0)
+			region = test_attach_patient(stage.path, "rogue");
+		OK(msg_connect(region, "victim", NULL, &channel, in_ms(50000)));
+		EQUAL(msg_recv(channel, &c, 1, in_ms(50000)), 1);
+		msg_self(region, &self);
+		slot = slot_of(&stage, self.slot);
+		for (k = 0; k < stage.geo.channels; k++)
+			if (STATUS_STATE(block_of(&stage, slot, k)->status) == CHANNEL_OPEN)
+				block_of(&stage, slot, k)->status |= 7;
+		slot->changes += 100;
+		ended = msg_recv(channel, &c, 1, in_ms(50000));
+		CHECK(ended == -ECONNRESET || ended == -EPIPE);
+		msg_close(channel);
+		if (i % (REPORTS / LIVES) == REPORTS / LIVES - 1)
+			OK(msg_leave(region));
+	}
+}
+
+// Each is told to the app; the log has a few of them and the number of the others.
+static void endless(void)
+{
+	const char *path = test_region(WIRE_MIN_SIZE);
+	struct msg_region *region = test_attach_patient(path, "victim");
+	unsigned i, faults = 0, shown = 0;
+	unsigned long long held = 0;
+	struct msg_listener *listener;
+	struct msg_channel *channel;
+	struct msg_event event;
+	FILE *log = tmpfile();
+	char line[300], c;
+	pid_t pid;
+	int own;
+
+	OK(msg_listen(region, "victim", NULL, &listener));
+	pid = test_spawn(endless_rogue, (void *)(uintptr_t)path);
+	own = dup(STDERR_FILENO);
+	CHECK(log && dup2(fileno(log), STDERR_FILENO) >= 0);
+	for (i = 0; i < REPORTS; i++) {
+		OK(msg_accept(listener, &channel, in_ms(50000)));
+		OK(msg_send(channel, "x", 1, in_ms(50000)));
+		EQUAL(msg_recv(channel, &c, 1, in_ms(50000)), -ECONNRESET);
+		while (msg_next_event(region, &event) > 0)
+			faults += event.type == MSG_EVENT_FAULT;
+		msg_close(channel);
+	}
+	test_join(pid);
+	OK(msg_leave(region));
+	dup2(own, STDERR_FILENO);
+	EQUAL(faults, REPORTS);
+	rewind(log);
+	while (fgets(line, sizeof(line), log)) {
+		unsigned long long n;
+		const char *more = strstr(line, ": ");
+
+		shown += !!strstr(line, "unknown channel state");
+		more = more ? strstr(more + 2, ": ") : NULL;
+		if (more && sscanf(more, ": %llu more reports", &n) == 1)
+			held += n;
+	}
+	fclose(log);
+	printf("%u reports shown, %llu counted\n", shown, held);
+	// Four of each life, unless two of them had the same slot.
+	CHECK(shown >= 4 && shown <= 4 * LIVES);
+	EQUAL(shown + held, REPORTS);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -361,6 +445,7 @@ int main(int argc, char **argv)
 		{ "unknown_state", unknown_state, 0 },
 		{ "impossible_request", impossible_request, 0 },
 		{ "scribble", scribble, 0 },
+		{ "endless", endless, 120 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
