@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * How many lines of the log reports of damage may take. Each report is an event of its own to the app; but
- * a peer that comes back and breaks the format again, without end, must not fill a log with it. So of each
- * slot LINES_SLOT within WINDOW_NS are shown, of the region LINES_REGION, and of the rest the number.
+ * How many lines of the log reports of damage may take. Each report is an event of its own to the
+ * app; but a peer that comes back and breaks the format again, without end, must not fill a log with
+ * it. So of each slot LINES_SLOT within WINDOW_NS are shown, of the region LINES_REGION, and of the
+ * rest the number.
  */
 #include "msg/internal.h"
 
