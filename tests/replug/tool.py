@@ -193,7 +193,7 @@ def test_dance_stay(scene):
 
 def test_courier(scene):
     """What docs/migration.md shows: two guests write letters, and one is unplugged meanwhile."""
-    with Run(scene, "post", "courier", ("-n", "2"), ("--letters", "500")) as run:
+    with Run(scene, "post", "courier", ("-n", "2"), ("--letters", "800")) as run:
         run.wait(r"\| courier: together:", 2)
         isthmus("unplug", run.guest, expect="shm0 is out$")
         run.wait(r"\| courier: the region is gone")
@@ -201,7 +201,7 @@ def test_courier(scene):
         run.wait(r"\| courier: together again", 2)
         run.end(None)
         run.reader.join()
-        if len(re.findall("done, all letters arrived: sent 500, delivered 500, received 500",
+        if len(re.findall("done, all letters arrived: sent 800, delivered 800, received 800",
                           run.text)) != 2:
             raise vms.Failure("not all letters arrived")
 

@@ -20,7 +20,7 @@ PROBE = os.path.join(BUILD, "bin", "client_probe")
 class Probe:
     """A process with the client library in it."""
 
-    def __init__(self, path, minimum=1, maximum=0, timeout=5000, files=None):
+    def __init__(self, path, minimum=1, maximum=0, timeout=20000, files=None):
         def prepare():
             die_with_parent()
             if files:

@@ -95,11 +95,14 @@ class Faults(Case):
 
     def test_misbehaving_in_a_loop_does_not_fill_the_disk(self):
         server = self.server()
-        for _ in range(400):
+        start, count = time.monotonic(), 0
+        # A hundred lines at once and ten a second are said: however slow this is, more than that came.
+        while count < 400 or count < 300 + 10 * (time.monotonic() - start):
+            count += 1
             rude = self.client(server, 1, keep=False)
             rude.sock.send(b"x")
             self.assertTrue(rude.closed())
-        self.assertLess(server.log().count("\n"), 300)
+        self.assertLess(server.log().count("\n"), count - 100)
         time.sleep(0.3)
         self.client(server, 1).sock.send(b"x")
         wait_for("how many were left out", lambda: "left out" in server.log())

@@ -263,10 +263,13 @@ class Lifetime(Case):
         fcntl.flock(folder, fcntl.LOCK_EX)
         args = self.args("-F", "--memfd")
         for let_go in True, False:
+            start = time.monotonic()
             process = subprocess.Popen([SERVER] + args)
             try:
                 time.sleep(0.2)
-                self.assertEqual(self.left(), [], "it waits")
+                left = self.left()
+                if time.monotonic() - start < 0.9:  # it waits for a second, which may be over here
+                    self.assertEqual(left, [], "it waits")
                 if let_go:
                     fcntl.flock(folder, fcntl.LOCK_UN)
                 wait_for("the socket", lambda: os.path.exists(self.path))
