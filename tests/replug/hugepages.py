@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "system"))
@@ -62,8 +63,11 @@ class Pool:
                           "memory is short or in pieces")
 
     def nothing_kept(self, pages):
-        if self.available() != pages:
-            raise vms.Failure(f"{self.available()} of {pages} huge pages came back")
+        end = time.monotonic() + vms.PATIENCE
+        while self.available() != pages:  # the kernel gives them back in its own time
+            if time.monotonic() > end:
+                raise vms.Failure(f"{self.available()} of {pages} huge pages came back")
+            time.sleep(0.01)
 
 
 def isthmus(scene, *words, status=0, expect=()):
