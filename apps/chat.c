@@ -292,8 +292,8 @@ static int talk(struct chat *chat)
 {
 	while (!chat->leaving) {
 		if (msg_now_ns() >= chat->limit) {
-			printf("chat: time is up: %u others, %u lines heard\n", reached(chat),
-			       chat->heard);
+			fprintf(stderr, "chat: time is up: %u others, %u lines heard\n",
+				reached(chat), chat->heard);
 			return 1;
 		}
 		if (!read_events(chat))
@@ -338,8 +338,8 @@ static int read_options(struct chat *chat, int argc, char **argv)
 		} else if (!strcmp(option, "--timeout") && is_number) {
 			chat->limit = msg_now_ns() + number * 1000 * MS;
 		} else {
-			fprintf(stderr, "chat: %s %s: not understood; --help lists the options\n",
-				option, value ? value : "");
+			fprintf(stderr, "chat: %s%s%s: not understood; --help lists the options\n",
+				option, value ? " " : "", value ? value : "");
 			return -1;
 		}
 	}

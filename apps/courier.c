@@ -44,9 +44,10 @@ static uint64_t seal_of(uint64_t number)
 
 static void news(struct courier *c, const char *what)
 {
-	struct msg_link_stats stats;
+	struct msg_link_stats stats = { 0 };
 
-	msg_link_stats(c->link, &stats);
+	if (c->link)
+		msg_link_stats(c->link, &stats);
 	printf("courier: %s: sent %llu, delivered %llu, received %llu\n", what,
 	       (unsigned long long)c->sent, (unsigned long long)stats.delivered,
 	       (unsigned long long)c->received);
@@ -73,8 +74,13 @@ static int open_link(struct courier *c)
 static int enter(struct courier *c)
 {
 	struct msg_peer self;
-	int error = msg_await(NULL, msg_now_ns() + c->timeout_ns);
+	int error = msg_await(NULL, 0);
 
+	if (error == -EAGAIN) {
+		printf("courier: no region is there; waiting for it\n");
+		fflush(stdout);
+		error = msg_await(NULL, msg_now_ns() + c->timeout_ns);
+	}
 	if (!error)
 		error = msg_attach(NULL, NULL, &c->region);
 	if (!error)
@@ -202,36 +208,40 @@ static int go_on(struct courier *c)
 	return error;
 }
 
-static bool read_options(struct courier *c, int argc, char **argv)
+/* 0: go on; 1: help was shown; -1 after one line that says what is wrong. */
+static int read_options(struct courier *c, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i += 2) {
-		const char *value = i + 1 < argc ? argv[i + 1] : "";
+		const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
 		char *end;
 		unsigned long long number = strtoull(value, &end, 10);
+		bool fits = *value >= '0' && *value <= '9' && !*end && number && number <= S;
 
-		if (*value < '0' || *value > '9' || *end || !number || number > 1000000000)
-			return false;
-		if (!strcmp(argv[i], "--letters"))
+		if (!strcmp(option, "--help")) {
+			fputs(usage, stdout);
+			return 1;
+		} else if (!strcmp(option, "--letters") && fits) {
 			c->letters = number;
-		else if (!strcmp(argv[i], "--rate"))
+		} else if (!strcmp(option, "--rate") && fits) {
 			c->rate = number;
-		else if (!strcmp(argv[i], "--timeout"))
+		} else if (!strcmp(option, "--timeout") && fits) {
 			c->timeout_ns = number * S;
-		else
-			return false;
+		} else {
+			fprintf(stderr, "courier: %s%s%s: not understood; --help lists the options\n",
+				option, *value ? " " : "", value);
+			return -1;
+		}
 	}
-	return true;
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
 	struct courier c = { .letters = 3000, .rate = 100, .timeout_ns = 600 * S };
-	int error;
+	int status = read_options(&c, argc, argv), error;
 
-	if (!read_options(&c, argc, argv)) {
-		fputs(usage, argc == 2 && !strcmp(argv[1], "--help") ? stdout : stderr);
-		return argc == 2 && !strcmp(argv[1], "--help") ? 0 : 2;
-	}
+	if (status)
+		return status < 0 ? 2 : 0;
 	error = go_on(&c);
 	if (error) {
 		news(&c, msg_strerror(error));

@@ -293,7 +293,12 @@ int main(int argc, char **argv)
 	int error, status, i;
 
 	for (i = 1; i < argc; i++) {
-		unsigned long number = i + 1 < argc ? strtoul(argv[i + 1], NULL, 10) : 0;
+		const char *value = i + 1 < argc ? argv[i + 1] : "";
+		char *end;
+		unsigned long number = strtoul(value, &end, 10);
+
+		if (*end) /* it isn't one */
+			number = 0;
 
 		if (!strcmp(argv[i], "--help")) {
 			fputs(usage, stdout);
@@ -312,8 +317,8 @@ int main(int argc, char **argv)
 			timeout_ns = number * NS_PER_S;
 			i++;
 		} else {
-			fprintf(stderr, "rpc: %s: not understood; --help lists the options\n",
-				argv[i]);
+			fprintf(stderr, "rpc: %s%s%s: not understood; --help lists the options\n",
+				argv[i], *value ? " " : "", value);
 			return 2;
 		}
 	}

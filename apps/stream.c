@@ -98,7 +98,7 @@ static int transfer(struct stream *s, bool out, void *data, size_t length)
 				  msg_read(s->channel, bytes, length, deadline(s));
 
 		if (n <= 0) {
-			fprintf(s->talk,
+			fprintf(stderr,
 				"stream: the other side is gone or silent after %llu bytes: %s\n",
 				(unsigned long long)s->totals.bytes,
 				n ? msg_strerror(n) : "it closed too early");
@@ -126,7 +126,7 @@ static int send_all(struct stream *s)
 		int64_t n = next_chunk(s);
 
 		if (n < 0) {
-			fprintf(s->talk, "stream: standard input: %s\n", strerror(errno));
+			fprintf(stderr, "stream: standard input: %s\n", strerror(errno));
 			return 1;
 		}
 		length = (uint32_t)n;
@@ -137,13 +137,19 @@ static int send_all(struct stream *s)
 	if (transfer(s, false, &answer, sizeof(answer)))
 		return 1;
 	if (memcmp(&answer, &s->totals, sizeof(answer))) {
-		fprintf(s->talk,
+		fprintf(stderr,
 			"stream: FAIL: sent %llu bytes, %016llx; received were %llu, %016llx\n",
 			(unsigned long long)s->totals.bytes, (unsigned long long)s->totals.turn,
 			(unsigned long long)answer.bytes, (unsigned long long)answer.turn);
 		return 1;
 	}
 	return 0;
+}
+
+static int output_failed(void)
+{
+	fprintf(stderr, "stream: standard output: %s\n", strerror(errno));
+	return 1;
 }
 
 static int receive_all(struct stream *s)
@@ -154,7 +160,7 @@ static int receive_all(struct stream *s)
 		if (transfer(s, false, &length, sizeof(length)))
 			return 1;
 		if (length > CHUNK) {
-			fprintf(s->talk, "stream: FAIL: a chunk of %u bytes\n",
+			fprintf(stderr, "stream: FAIL: a chunk of %u bytes\n",
 				(unsigned int)length);
 			return 1;
 		}
@@ -162,10 +168,10 @@ static int receive_all(struct stream *s)
 			return 1;
 		count(&s->totals, chunk, length);
 		if (s->to_stdout && fwrite(chunk, 1, length, stdout) != length)
-			return 1;
+			return output_failed();
 	} while (length);
 	if (fflush(stdout))
-		return 1;
+		return output_failed();
 	return transfer(s, true, &s->totals, sizeof(s->totals)) ? 1 : 0;
 }
 
@@ -212,7 +218,7 @@ static int run(struct stream *s)
 	int status = meet(s);
 
 	if (status) {
-		fprintf(s->talk, "stream: nobody to stream with: %s\n", msg_strerror(status));
+		fprintf(stderr, "stream: nobody to stream with: %s\n", msg_strerror(status));
 		return 1;
 	}
 	msg_channel_peer(s->channel, &peer);
@@ -280,8 +286,8 @@ static int read_options(struct stream *s, int argc, char **argv)
 			s->timeout_ns = number * NS_PER_S;
 			i++;
 		} else {
-			fprintf(stderr, "stream: %s %s: not understood; --help lists the options\n",
-				option, value ? value : "");
+			fprintf(stderr, "stream: %s%s%s: not understood; --help lists the options\n",
+				option, value ? " " : "", value ? value : "");
 			return -1;
 		}
 	}

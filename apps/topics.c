@@ -42,7 +42,7 @@ struct sample {
 };
 
 struct settings {
-	bool publish;
+	enum { NONE, PUBLISH, SUBSCRIBE } role;
 	unsigned members, count, slow_ms, ring;
 	uint64_t timeout_ns;
 };
@@ -154,7 +154,7 @@ static int read_options(struct settings *s, int argc, char **argv)
 			fputs(usage, stdout);
 			return 1;
 		} else if (!strcmp(option, "publish") || !strcmp(option, "subscribe")) {
-			s->publish = *option == 'p';
+			s->role = *option == 'p' ? PUBLISH : SUBSCRIBE;
 		} else if ((!strcmp(option, "--members") && read_number(value, &s->members)) ||
 			   (!strcmp(option, "--count") && read_number(value, &s->count)) ||
 			   (!strcmp(option, "--slow") && read_number(value, &s->slow_ms)) ||
@@ -164,12 +164,15 @@ static int read_options(struct settings *s, int argc, char **argv)
 			s->timeout_ns = seconds * NS_PER_S;
 			i++;
 		} else {
-			fprintf(stderr, "topics: %s %s: not understood; --help lists the options\n",
-				option, value ? value : "");
+			fprintf(stderr, "topics: %s%s%s: not understood; --help lists the options\n",
+				option, value ? " " : "", value ? value : "");
 			return -1;
 		}
 	}
-	return 0;
+	if (s->role == NONE || !s->members)
+		fprintf(stderr, "topics: %s? --help says more\n",
+			s->members ? "publish or subscribe" : "a group without members");
+	return s->role == NONE || !s->members ? -1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -187,14 +190,14 @@ int main(int argc, char **argv)
 	err = msg_group_join(region, "topics", s.members, &group, deadline(&s));
 	if (err)
 		return failed("the others didn't come", err);
-	printf("topics: %s, rank %u of %u\n", s.publish ? "publisher" : "subscriber",
+	printf("topics: %s, rank %u of %u\n", s.role == PUBLISH ? "publisher" : "subscriber",
 	       msg_group_rank(group), msg_group_size(group));
 	if (msg_broadcast(group, 0, &s.count, sizeof(s.count), deadline(&s)) != sizeof(s.count)) {
 		fprintf(stderr, "topics: FAIL: rank 0 didn't say how many messages\n");
 		status = 1;
 	}
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !status; i++)
-		status = (s.publish ? publish_part : subscribe_part)(&s, region, group, &parts[i]);
+		status = (s.role == PUBLISH ? publish_part : subscribe_part)(&s, region, group, &parts[i]);
 	msg_group_leave(group);
 	msg_leave(region);
 	return status;

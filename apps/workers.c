@@ -69,24 +69,23 @@ static uint8_t pixel(uint32_t size, uint32_t x, uint32_t y)
 	return (uint8_t)depth;
 }
 
-/* Waits for something to do, or to hear of. False: the painter has come and gone. */
-static bool wait_for_work(const struct job *job, void *pattern)
+/* Waits for something to do, or to hear of: 1; 0: the painter has come and gone; or an error. */
+static int wait_for_work(const struct job *job, void *pattern)
 {
 	struct msg_wait_item items[2] = {
 		{ .type = MSG_WAIT_PATTERN, .pattern = pattern },
 		{ .type = MSG_WAIT_EVENT, .region = job->region },
 	};
 	struct msg_event event;
+	int ready = msg_wait(items, 2, msg_now_ns() + job->timeout_ns);
 
-	if (msg_wait(items, 2, msg_now_ns() + job->timeout_ns) < 0) {
-		printf("workers: nothing happened for long\n");
-		return false;
-	}
+	if (ready < 0)
+		return ready;
 	while (msg_next_event(job->region, &event) > 0)
 		if ((event.type == MSG_EVENT_LEFT || event.type == MSG_EVENT_DIED) &&
 			!strcmp(event.peer.name, "painter"))
-			return false;
-	return true;
+			return 0;
+	return 1;
 }
 
 static int fail(const char *what, int64_t error)
@@ -102,13 +101,13 @@ static int dispatch(const struct job *job)
 	struct msg_dispatcher *dispatcher;
 	struct msg_queue_stats stats;
 	bool active = false;
-	int error = msg_dispatcher_open(job->region, "tiles", NULL, &dispatcher);
+	int error = msg_dispatcher_open(job->region, "tiles", NULL, &dispatcher), more;
 
 	if (error)
 		return fail("the queue", error);
 	printf("workers: standing by to dispatch\n");
 	/* It works while we wait. */
-	while (wait_for_work(job, dispatcher)) {
+	while ((more = wait_for_work(job, dispatcher)) > 0) {
 		error = msg_dispatcher_run(dispatcher, 0);
 		active |= !error;
 		if (!error)
@@ -121,7 +120,7 @@ static int dispatch(const struct job *job)
 		printf("workers: dispatched %llu tiles, %llu of them again\n",
 			(unsigned long long)stats.done, (unsigned long long)stats.redelivered);
 	msg_dispatcher_close(dispatcher);
-	return 0;
+	return more ? fail("waiting for the painter to come and go", more) : 0;
 }
 
 /* ---- working ---- */
@@ -149,11 +148,11 @@ static int work(const struct job *job)
 	struct msg_worker *worker;
 	struct msg_work next;
 	unsigned done = 0, again = 0;
-	int error = msg_worker_open(job->region, "tiles", NULL, &worker);
+	int error = msg_worker_open(job->region, "tiles", NULL, &worker), more;
 
 	if (error)
 		return fail("the queue", error);
-	while (wait_for_work(job, worker)) {
+	while ((more = wait_for_work(job, worker)) > 0) {
 		error = msg_worker_take(worker, &next, 0);
 		if (error == -EAGAIN)
 			continue;
@@ -172,7 +171,7 @@ static int work(const struct job *job)
 	}
 	msg_worker_close(worker);
 	printf("workers: computed %u tiles, %u of them after somebody else\n", done, again);
-	return 0;
+	return more ? fail("waiting for work", more) : 0;
 }
 
 /* ---- painting ---- */
@@ -200,6 +199,11 @@ static int paint_tile(uint8_t *picture, uint32_t width, const struct msg_queue_r
 	uint32_t number = (uint32_t)(uintptr_t)result->user, y;
 	uint32_t left = number % (width / TILE) * TILE, top = number / (width / TILE) * TILE;
 
+	if (result->failed) {
+		fprintf(stderr, "workers: FAIL: %u workers had a tile, and none of them did it\n",
+			result->deliveries);
+		return 1;
+	}
 	if (result->len != TILE * TILE)
 		return fail("a tile of another size", -EMSGSIZE);
 	for (y = 0; y < TILE; y++)
@@ -284,7 +288,11 @@ static int read_options(struct job *job, int argc, char **argv)
 
 	for (i = 1; i < argc; i++) {
 		const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
-		unsigned long number = strtoul(value, NULL, 10);
+		char *end;
+		unsigned long number = strtoul(value, &end, 10);
+
+		if (*end) /* it isn't one */
+			number = 0;
 
 		if (!strcmp(option, "paint")) {
 			job->role = PAINT;
@@ -310,13 +318,13 @@ static int read_options(struct job *job, int argc, char **argv)
 			job->timeout_ns = number * NS_PER_S;
 			i++;
 		} else {
-			fprintf(stderr, "workers: %s: not understood; --help lists the options\n",
-				option);
+			fprintf(stderr, "workers: %s%s%s: not understood; --help lists the options\n",
+				option, *value ? " " : "", value);
 			return -1;
 		}
 	}
 	if (job->role == NONE)
-		fprintf(stderr, "workers: paint, work or dispatch?\n%s", usage);
+		fprintf(stderr, "workers: paint, work or dispatch? --help says more\n");
 	return job->role == NONE ? -1 : 0;
 }
 

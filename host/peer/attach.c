@@ -145,8 +145,11 @@ static int open_file(struct peer_region *region, const char *path)
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &status) < 0) {
 		err = errno;
-		peer_say("region %s: %s; make it with: truncate -s 4M %s", path, strerror(err),
-			path);
+		if (err == ENOENT)
+			peer_say("region %s is not there; make it with: truncate -s 4M %s", path,
+				path);
+		else
+			peer_say("region %s: %s", path, strerror(err));
 		if (fd >= 0)
 			close(fd);
 		return err == ENOENT ? -ENODEV : -err;
@@ -157,8 +160,8 @@ static int open_file(struct peer_region *region, const char *path)
 			path, path);
 		err = -EINVAL;
 	} else if (region->size < MIN_SIZE) {
-		peer_say("region %s: %lld bytes; messages need at least %d", path,
-			(long long)status.st_size, MIN_SIZE);
+		peer_say("region %s: %lld bytes; messages need at least %d: truncate -s 4M %s",
+			path, (long long)status.st_size, MIN_SIZE, path);
 		err = -EINVAL;
 	} else {
 		err = map_fd(region, fd, path);
@@ -188,13 +191,17 @@ static void fill_ops(struct msg_region_ops *ops, struct peer_region *region)
 	}
 }
 
-// "" and NULL mean what the environment says; NULL if it says nothing.
+// "" and NULL mean what the environment says; NULL, and a line, if it says nothing.
 static const char *choose_place(const char *where)
 {
 	if (where && where[0])
 		return where;
 	where = getenv("ISTHMUS_REGION");
-	return where && where[0] ? where : NULL;
+	if (where && where[0])
+		return where;
+	peer_say("which region? Set ISTHMUS_REGION to socket=PATH (of an ivshmem-server) "
+		 "or to a shared file");
+	return NULL;
 }
 
 int msg_await(const char *where, uint64_t deadline)
@@ -228,15 +235,16 @@ int msg_attach(const char *where, const struct msg_options *options, struct msg_
 
 	pthread_once(&once, watch_forks);
 	where = choose_place(where);
-	if (!where) {
-		peer_say("which region? Set ISTHMUS_REGION to socket=PATH (of an ivshmem-server) "
-			 "or to a shared file");
+	if (!where)
 		return -ENODEV;
-	}
 	if (!wishes.name)
 		wishes.name = getenv("ISTHMUS_NAME");
 	if (wishes.name && !wishes.name[0])
 		wishes.name = NULL;
+	if (wishes.name && strlen(wishes.name) > MSG_NAME_MAX) {
+		peer_say("the peer name %s is longer than %d bytes", wishes.name, MSG_NAME_MAX);
+		return -EINVAL;
+	}
 	region = calloc(1, sizeof(*region));
 	if (!region || !peer_context()) {
 		free(region);
