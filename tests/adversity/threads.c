@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include "tests/adversity/threads.h"
 #include "tests/msg/harness.h"
 
 #define PEERS    4
@@ -106,6 +107,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		{ "threads", threads, 120 },
+		{ "patterns", threads_patterns, 170 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
