@@ -78,7 +78,7 @@ static void *dispatch(void *arg)
 	while (asking) {
 		int err = msg_dispatcher_run(dispatcher, in_ms(20));
 
-		CHECK(!err || err == -ETIMEDOUT);
+		CHECK(!err || err == -ETIMEDOUT || err == -EAGAIN);
 	}
 	OK(msg_leave(region));
 	return arg;
