@@ -231,7 +231,7 @@ static void ends(void)
 	unsigned how;
 
 	for (how = 0; how < 3; how++) {
-		struct stage stage = { .path = test_region(4 * MEGA), .seed = how };
+		struct stage stage = { .path = test_region(4 * MEGA), .seed = how, .mortal = how == 2 };
 		struct msg_wait_item item;
 		struct msg_region_info before, after;
 		struct msg_peer first, second;
@@ -271,7 +271,7 @@ static void ends(void)
 // A dead subscriber holds the publisher up until it is found dead, and no longer.
 static void subscriber_dies(void)
 {
-	struct stage stage = { .path = test_region(4 * MEGA) };
+	struct stage stage = { .path = test_region(4 * MEGA), .mortal = true };
 	struct msg_topic_stats stats;
 	struct msg_wait_item item;
 	struct msg_topic_subscriber who;
@@ -348,7 +348,8 @@ static void stopped_subscriber(void *arg)
 
 static void stopped_under(enum msg_topic_policy policy)
 {
-	struct stage stage = { .path = test_region(4 * MEGA), .options = { .policy = policy } };
+	struct stage stage = { .path = test_region(4 * MEGA), .options = { .policy = policy },
+		.mortal = true };
 	pid_t publisher, subscriber;
 	uint64_t data, i;
 

@@ -233,7 +233,7 @@ static void restless_subscriber(void *arg)
 
 static void kills_times(unsigned kills)
 {
-	struct stage stage = { .path = test_region(4 * MEGA), .seed = 1 };
+	struct stage stage = { .path = test_region(4 * MEGA), .seed = 1, .mortal = true };
 	struct msg_region_info before, after;
 	uint64_t random = 5, end;
 	pid_t pids[RESTLESS];

@@ -5,8 +5,9 @@
 
 void stage_attach(struct stage *stage, const char *name)
 {
-	struct msg_options options = { .name = name, .death_ns = STAGE_DEATH, .slots = 16, .channels = 32 };
+	struct msg_options options = { .name = name, .slots = 16, .channels = 32 };
 
+	options.death_ns = stage->mortal ? STAGE_DEATH : PATIENT_DEATH;
 	OK(msg_attach(stage->path, &options, &stage->region));
 }
 

@@ -9,7 +9,7 @@
 
 #define MEGA (1u << 20)
 #define STAGE_RING 4096
-#define STAGE_DEATH (1000 * MS) /* of tests/msg/harness.h */
+#define STAGE_DEATH (1000 * MS) /* of tests/msg/harness.h; where somebody is to be found dead */
 
 struct stage {
 	const char *path;
@@ -19,6 +19,7 @@ struct stage {
 	struct msg_topic_options options;
 	uint64_t seed;
 	unsigned life;
+	bool mortal;
 };
 
 void stage_attach(struct stage *stage, const char *name);
