@@ -33,12 +33,19 @@ void channel_set_state(struct msg_channel *channel, enum channel_state state)
 	presence_changed(channel->region);
 }
 
+void channel_send_ends(struct msg_channel *channel, int error)
+{
+	channel->send_error = error;
+	// The short way looks at nothing else.
+	channel->tx.clean = RING_UNCLEAN;
+}
+
 void channel_end(struct msg_channel *channel, int error)
 {
 	if (!channel->error)
 		channel->error = error;
 	if (!channel->send_error)
-		channel->send_error = error;
+		channel_send_ends(channel, error);
 }
 
 void channel_fault(struct msg_channel *channel, const char *what, const void *where, uint64_t seen)
@@ -130,7 +137,7 @@ void channel_check(struct msg_channel *channel)
 		return;
 	if (!channel_peer_alive(channel)) {
 		channel->peer_ended = true;
-		channel->send_error = -EPIPE;
+		channel_send_ends(channel, -EPIPE);
 		return;
 	}
 	channel->their_status = status;
@@ -139,7 +146,7 @@ void channel_check(struct msg_channel *channel)
 		channel_end(channel, -EPIPE);
 	} else if (STATUS_STATE(status) == CHANNEL_CLOSED) {
 		channel->peer_ended = true;
-		channel->send_error = -EPIPE;
+		channel_send_ends(channel, -EPIPE);
 	} else if (STATUS_STATE(status) == CHANNEL_RESET) {
 		channel_end(channel, -ECONNRESET);
 	} else if (STATUS_STATE(status) > CHANNEL_RESET) {
@@ -207,6 +214,8 @@ int channel_create(struct msg_region *region, const struct msg_channel_options *
 	channel->index = i;
 	channel->kind = kind;
 	channel->mine = slot_channel(region, region->index, i);
+	channel->claim = &region->slot->claim;
+	channel->life = region->life;
 	channel->deed = DEED_SHARED;
 	if (kind != KIND_TOPIC)
 		err = ring_claim(region, options ? options->ring : 0, 0, &channel->ring_size,

@@ -140,6 +140,8 @@ struct msg_channel {
 	struct msg_region *region;
 	struct ring_tx tx;
 	struct ring_rx rx;
+	const uint64_t *claim;   /* of my slot */
+	uint64_t life;           /* what stands there while it is ours */
 	int error;               /* nothing goes on: -EPIPE, -ECONNRESET, -ENODEV, -ESTALE, or 0 */
 	int send_error;          /* nothing can be sent: as error, or -EPIPE while draining */
 	enum wire_kind kind;
@@ -296,6 +298,8 @@ int endpoint_listen(struct msg_region *region, const char *name,
 /* ---- channel.c ---- */
 void channel_check(struct msg_channel *channel);
 void channel_peer_gone(struct msg_channel *channel);
+/* From now on nothing can be sent. */
+void channel_send_ends(struct msg_channel *channel, int error);
 void channel_end(struct msg_channel *channel, int error);
 void channel_fault(struct msg_channel *channel, const char *what, const void *where, uint64_t seen);
 /* At the end of the region: no word is written any more. */

@@ -101,7 +101,7 @@ REGION_INLINE bool region_raw_cas64(uint64_t *p, uint64_t expected, uint64_t des
 }
 
 /* Below this, a copy in place is faster than the call of one. */
-#define REGION_COPY_SMALL 192
+#define REGION_COPY_SMALL 256
 
 /* Eight bytes at any alignment, for payloads. */
 struct region_word {
@@ -118,9 +118,9 @@ REGION_INLINE void region_raw_copy16(uint8_t *to, const uint8_t *from)
 }
 
 /*
- * Copies len < REGION_COPY_SMALL bytes; the last piece overlaps the one before. Payload only: tearing
- * is fine. In words and not in vectors: a vector that is read where a word of it was just written
- * waits until that has reached the cache, and guests emulate vectors.
+ * Copies len < REGION_COPY_SMALL bytes, the end first; pieces overlap. Payload only: tearing is fine.
+ * In words and not in vectors: a vector that is read where a word of it was just written waits until
+ * that has reached the cache, and guests emulate vectors.
  */
 REGION_INLINE void region_raw_copy_small(void *to, const void *from, size_t len)
 {
@@ -128,17 +128,20 @@ REGION_INLINE void region_raw_copy_small(void *to, const void *from, size_t len)
 	const uint8_t *s = from;
 	size_t at;
 
-	if (len > 32) {
-		for (at = 0; at + 32 < len; at += 32) {
-			region_raw_copy16(d + at, s + at);
-			region_raw_copy16(d + at + 16, s + at + 16);
-		}
+	if (len == 8) {
+		((struct region_word *)d)->value = ((const struct region_word *)s)->value;
+	} else if (len > 32) {
+		region_raw_copy16(d + len - 16, s + len - 16);
 		region_raw_copy16(d + len - 32, s + len - 32);
-		region_raw_copy16(d + len - 16, s + len - 16);
+		for (at = (len - 1) & ~(size_t)31; at;) {
+			at -= 32;
+			region_raw_copy16(d + at + 16, s + at + 16);
+			region_raw_copy16(d + at, s + at);
+		}
 	} else if (len >= 16) {
-		region_raw_copy16(d, s);
 		region_raw_copy16(d + len - 16, s + len - 16);
-	} else if (len >= 8) {
+		region_raw_copy16(d, s);
+	} else if (len > 8) {
 		uint64_t last = ((const struct region_word *)(s + len - 8))->value;
 
 		((struct region_word *)d)->value = ((const struct region_word *)s)->value;

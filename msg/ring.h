@@ -111,10 +111,11 @@ struct ring_tx {
 	uint32_t newest;    /* position of the newest reserved record */
 	uint64_t header;    /* its header; written when the next one begins or all is published */
 	uint64_t first;     /* header of the first record that is not published */
-	uint32_t clean;     /* the word there was looked at: it passes for no header */
+	uint32_t clean;     /* up to there it is free, and the word there passes for no header */
+	uint64_t *next;     /* while that is known: where the next header goes */
 };
 
-/* For ring_tx.clean: no position was looked at. */
+/* For ring_tx.clean: nothing was prepared. */
 #define RING_UNCLEAN 1u
 
 struct ring_rx {
@@ -257,6 +258,14 @@ REGION_INLINE uint32_t ring_alone_mark(uint32_t position)
 	return position << 4 | RING_LAST << 4 | RING_MESSAGE;
 }
 
+/* Is it a header for that place, though not of a message alone? */
+REGION_INLINE bool ring_alone_other(uint64_t header, uint32_t mark)
+{
+	uint32_t half = (uint32_t)(header >> 32);
+
+	return (half ^ mark) < 0x100 && half & 0xf;
+}
+
 REGION_INLINE uint32_t ring_alone_end(const struct ring_tx *tx, uint32_t len)
 {
 	return ring_alone_after(tx->published, len);
@@ -267,21 +276,47 @@ REGION_INLINE bool ring_alone_fits(const struct ring_tx *tx, uint32_t end)
 	return tx->tail == tx->published && end - tx->released <= tx->mask + 1;
 }
 
-/* copy: for len from REGION_COPY_SMALL on. */
+/* 0: all of it was looked at before, by ring_alone_ahead, and ring_alone_put is enough. */
+REGION_INLINE uint32_t ring_alone_unready(const struct ring_tx *tx, uint32_t end)
+{
+	return end ^ tx->clean;
+}
+
+/*
+ * Payload and header; copy: for len from REGION_COPY_SMALL on. Then ring_alone_done. The header's line is
+ * written last, and small copies begin at the end: a receiver that polls it takes the line away at its
+ * first store, and would once more before the header if another line had to come in between.
+ */
+REGION_INLINE void ring_alone_put(const struct ring_tx *tx, uint64_t *header,
+	void (*copy)(void *, const void *, size_t), const void *data, size_t len)
+{
+	const size_t first = RING_LINE - RING_HEADER;
+
+	if (len >= REGION_COPY_SMALL) {
+		region_copy_in(copy, (uint8_t *)header + RING_LINE, (const uint8_t *)data + first,
+			len - first);
+		region_copy_in(copy, header + 1, data, first);
+	} else {
+		region_copy_in(copy, header + 1, data, len);
+	}
+	/* Pairs with the acquire in ring_poll. */
+	region_store_release64(header, (uint64_t)ring_alone_mark(tx->published) << 32 | len);
+}
+
+REGION_INLINE void ring_alone_done(struct ring_tx *tx, uint32_t end)
+{
+	tx->clean = RING_UNCLEAN;
+	tx->tail = end;
+	tx->published = end;
+}
+
 REGION_INLINE void ring_alone_publish(struct ring_tx *tx,
 	void (*copy)(void *, const void *, size_t), const void *data, size_t len, uint32_t end)
 {
-	uint32_t position = tx->published, clean = tx->clean;
-	uint64_t *header = (uint64_t *)(tx->data + (position & tx->mask));
-
-	tx->clean = RING_UNCLEAN;
-	tx->published = end;
-	tx->tail = end;
-	region_copy_in(copy, header + 1, data, len);
-	if (end != clean)
+	if (ring_alone_unready(tx, end))
 		ring_clean(tx, end);
-	/* Pairs with the acquire in ring_poll. */
-	region_store_release64(header, (uint64_t)ring_alone_mark(position) << 32 | len);
+	ring_alone_put(tx, (uint64_t *)(tx->data + (tx->published & tx->mask)), copy, data, len);
+	ring_alone_done(tx, end);
 }
 
 /*
@@ -300,6 +335,7 @@ REGION_INLINE void ring_alone_ahead(struct ring_tx *tx, uint32_t span)
 	region_store64((uint64_t *)(tx->data + (end & tx->mask)), 0);
 	if (span == 2 * RING_LINE)
 		region_store64((uint64_t *)(next + RING_LINE), 0);
+	tx->next = (uint64_t *)next;
 	tx->clean = end;
 }
 

@@ -6,12 +6,12 @@
  * After a release: a sender that waits for space must be looked for, in the same order. That fence
  * is put off: `fenced` is the released position at the last one, and the receiver makes up for it
  * (channel_settle)
- *   - once an eighth of the ring was given back since
+ *   - once an eighth of the ring was given back since (the short way with its next message)
  *   - before it waits, and when it finds the ring empty
  *   - for nothing, with the fence of its own next publication
  * A sender that waits for space can only depend on a release that was not looked after while more
- * than 3/8 of the ring lie unread before it; so the receiver has to come back for those, and
- * settles then.
+ * than 3/8 of the ring, less a small message, lie unread before it; so the receiver has to come back
+ * for those, and settles then.
  */
 #include "msg/transfer.h"
 

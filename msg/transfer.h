@@ -67,8 +67,7 @@ int channel_taken(struct msg_channel *channel, unsigned messages, uint64_t bytes
 /* A peer that was stopped and taken for dead must not write into its successor's slot. */
 REGION_INLINE bool channel_slot_ours(const struct msg_channel *channel)
 {
-	return __builtin_expect(region_load64(&channel->region->slot->claim) ==
-		channel->region->life, 1);
+	return __builtin_expect(region_load64(channel->claim) == channel->life, 1);
 }
 
 /* May something be sent now, as far as errors go? Looks whether the slot is still ours. */

@@ -63,7 +63,7 @@ void msg_region_gone(struct msg_region *region)
 		channel->left_unreleased = stats.unreleased;
 		channel->left_unreleased_bytes = stats.unreleased_bytes;
 		channel->error = -ENODEV;
-		channel->send_error = -ENODEV;
+		channel_send_ends(channel, -ENODEV);
 	}
 	region->gone = true;
 	region->told_leaving = true;

@@ -278,7 +278,7 @@ MUTANTS = {
     "death-cuts-off": [("channel.c",
          "\tif (!channel_peer_alive(channel)) {\n"
          "\t\tchannel->peer_ended = true;\n"
-         "\t\tchannel->send_error = -EPIPE;\n"
+         "\t\tchannel_send_ends(channel, -EPIPE);\n"
          "\t\treturn;",
          "\tif (!channel_peer_alive(channel)) {\n"
          "\t\tchannel_end(channel, -EPIPE);\n"
