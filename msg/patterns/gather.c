@@ -162,7 +162,8 @@ static bool find_table(struct gathering *g, uint32_t slot, uint64_t life, uint64
 	uint32_t i;
 	unsigned k;
 
-	for (i = 0; i < g->region->geo.slots; i++) {
+	// What was done before may have found out that the region is gone.
+	for (i = 0; i < g->region->geo.slots && !g->region->error; i++) {
 		*generation = i == g->region->index ? 0 : read_table(g, i);
 		for (k = 0; *generation && k < g->size; k++)
 			if (g->other[k].slot == slot && g->other[k].life == life &&
@@ -340,7 +341,8 @@ static int gather(struct gathering *g, uint64_t deadline)
 			continue;
 		wait_for(context, candidate_moves, g, deadline);
 		if (context_now(context) >= deadline)
-			return find_us(g) ? 0 : -ETIMEDOUT;
+			return g->region->error ? g->region->error :
+			       find_us(g) ? 0 : -ETIMEDOUT;
 	}
 }
 

@@ -91,7 +91,8 @@ static int finish(struct msg_group *group, uint64_t deadline)
 	struct msg_region *region = group->pattern.region;
 	int err = wait_for(region->context, all_done, group, deadline);
 
-	if (region->error)
+	// Whom they take for dead the others go on without, and what they do next isn't this call.
+	if (!presence_check_self(region))
 		return region->error;
 	if (err)
 		return err;
@@ -248,7 +249,7 @@ static int receive(struct msg_group *group, void *data, size_t size, uint64_t de
 	if (err)
 		return err;
 	if (!root_entered(group) && !group_gone(group, root_of(group)))
-		return -EPROTO;
+		return presence_check_self(region) ? -EPROTO : region->error;
 	err = take(group, data, size);
 	if (err == -EMSGSIZE)
 		return err;

@@ -13,7 +13,7 @@ static struct app apps[SIM_PEERS];
 void app_check_deadline(struct place *place, uint64_t deadline, uint64_t stalled, const char *what)
 {
 	// Who stands by takes the name on the way, and waits for another's half a claim.
-	uint64_t slack = SLACK + (sim.config.queues ? CLAIM_TIME : 0);
+	uint64_t slack = SLACK + (sim.config.queues || sim.config.groups ? CLAIM_TIME : 0);
 
 	if (sim.now > deadline + slack + (place->peer->stalled_ns - stalled))
 		sim_fail("peer %u: %s returned %llu us after its deadline", place->peer->index,
@@ -228,6 +228,7 @@ static void tidy(struct place *place)
 	topic_tidy(place);
 	call_tidy(place);
 	queue_tidy(place);
+	group_tidy(place);
 	held_look(place);
 	if (!place->lost && !place->kept && sim_chance(200))
 		check_returns(place);
@@ -248,7 +249,8 @@ static bool place_work(struct place *place)
 	if (place->contests || meet_wanted(place))
 		return true;
 	if ((!sim.config.lies || sim.now < place->since + LIAR_TIME) &&
-		(topic_work(place) || call_work(place) || queue_work(place)))
+		(topic_work(place) || call_work(place) || queue_work(place) ||
+		(sim.config.groups && group_work(place))))
 		return true;
 	for (i = 0; i < CONNS; i++) {
 		struct conn *conn = &place->conn[i];
@@ -298,6 +300,8 @@ static void round_in(struct place *place)
 		call_round(place);
 	if (!place->lost && sim.config.queues)
 		queue_round(place);
+	if (!place->lost && sim.config.groups)
+		group_round(place);
 	if (!place->lost)
 		meet_contest(place);
 	if (!place->lost)

@@ -12,6 +12,7 @@
  *   app_topic.c    topics
  *   app_call.c     calls
  *   app_queue.c    work queues
+ *   app_group.c    groups
  */
 #ifndef TESTS_SIM_APP_H
 #define TESTS_SIM_APP_H
@@ -84,6 +85,15 @@ struct queues {
 	struct held_work held[HELD_WORK];
 };
 
+struct crew {
+	struct msg_group *group;
+	struct sim_crew *oracle;
+	unsigned rank, call;       /* call: the newest that was begun */
+	bool under_way;            /* ... and hasn't ended */
+	unsigned tries, groups;    /* to gather since the last group; groups so far */
+	uint8_t bytes[CREW_BYTES];
+};
+
 /* A peer in one region. */
 struct place {
 	struct app *app;
@@ -96,6 +106,7 @@ struct place {
 	struct topics topics;
 	struct calls calls;
 	struct queues queues;
+	struct crew crew;
 	unsigned tries[SIM_PEERS]; /* to connect to each */
 	bool wanted[SIM_PEERS];
 	unsigned contests;         /* still to come */

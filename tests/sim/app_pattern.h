@@ -27,4 +27,9 @@ unsigned queue_items(struct place *place, struct msg_wait_item *items);
 bool queue_work(const struct place *place);
 void queue_tidy(struct place *place);
 
+/* ---- app_group.c ---- */
+void group_round(struct place *place);
+bool group_work(const struct place *place);
+void group_tidy(struct place *place);
+
 #endif

@@ -53,7 +53,9 @@ static void configure_habits(struct sim_config *c)
 	c->topics = sim_chance(30);
 	c->policy = sim_pick(3);
 	c->calls = sim_chance(24);
-	c->queues = !c->topics && !c->calls && sim_chance(24);
+	c->queues = !c->topics && !c->calls && sim_chance(16);
+	c->groups = !c->topics && !c->calls && !c->queues && sim_chance(16);
+	c->group_size = 2 + sim_pick(c->peers - 1);
 	c->dispatchers = 1 + (c->peers > 2 && sim_chance(128));
 	switch (sim_pick(8)) {
 	case 0:
@@ -90,9 +92,9 @@ static void configure_habits(struct sim_config *c)
 		break;
 	case 4:
 		// Who asks or answers stands still meanwhile, and others take its place and memory.
-		if (c->lies || !sim_chance(128))
+		if (c->lies || !sim_chance(64))
 			break;
-		c->queues = sim_chance(80);
+		c->queues = sim_chance(100);
 		c->calls = !c->queues;
 		c->topics = false;
 		c->stalls += 1 + sim_pick(3);
@@ -105,8 +107,10 @@ static void configure_habits(struct sim_config *c)
 		c->idle = 30;
 		break;
 	}
+	if (c->group_size > c->peers)
+		c->group_size = c->peers;
 	// An item goes through many hands.
-	if (c->queues) {
+	if (c->queues || c->groups) {
 		c->idle = 30;
 		c->patience = 4;
 		c->messages = c->messages > 8 ? 8 : c->messages;
@@ -176,6 +180,8 @@ void sim_print_config(void)
 		c->bells_stick ? "kept" : "momentary", c->bells_lost);
 	if (c->queues)
 		printf("queue: %u dispatch; ", c->dispatchers);
+	if (c->groups)
+		printf("groups of %u; ", c->group_size);
 	printf("habits: up to %u messages%s%s, patience %u ms, idle %u ms, %u contests; "
 	       "of 256: %u streams, %u buffers, %u naps, %u reopened%s%s%s\n", c->messages,
 		c->lengths == LENGTHS_LONG ? ", long" : "", c->one_way ? ", one way" : "",

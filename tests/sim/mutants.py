@@ -392,6 +392,44 @@ MUTANTS = {
     "evicted-begins-work": [("patterns/queue_work.c",
          "\tif (!err)\n\t\terr = letter_ours(worker->pattern.region);\n\tif (err)\n\t\treturn err;\n"
          "\tif (!worker->ready)", "\tif (err)\n\t\treturn err;\n\tif (!worker->ready)")],
+    # ---- groups
+    "group-waits-for-nobody": [("patterns/group.c",
+         "if (i != group->rank && !member_done(group, &group->members[i]))", "if (0)")],
+    "group-waits-for-the-dead": [("patterns/gather.c",
+         "\t\t\tregion_load64(&slot->group.generation) != group->generation ||\n"
+         "\t\t\tregion_load_acquire64(&slot->claim) != member->life;",
+         "\t\t\tregion_load64(&slot->group.generation) != group->generation;")],
+    "group-dead-not-counted": [("patterns/group.c",
+         "\treturn err ? err : count_missing(group);", "\treturn err;")],
+    "group-verdict-forgotten": [("patterns/group.c",
+         "\tif (done >> ahead & 1)\n\t\tgroup->failed = true;\n", "")],
+    "group-no-fence-verdict": [("patterns/group.c",
+         "\tregion_fence();\n\tif (all_done(group))", "\tif (all_done(group))")],
+    "group-nobody-woken": [("patterns/group.c",
+         "\tif (all_done(group))\n\t\tgroup_wake(group);\n", "")],
+    "group-root-not-looked-at": [("patterns/group.c",
+         "\tgroup->in_time = region_load_acquire64(&region_slot(region, root->slot)->claim) == root->life;",
+         "\tgroup->in_time = true;")],
+    "group-not-looked-again": [("patterns/group.c",
+         "\tgroup->length = length;\n\treturn root_entered(group) ? 0 : -EPIPE;",
+         "\tgroup->length = length;\n\treturn 0;")],
+    "group-step-before-bytes": [("patterns/group.c",
+         "\tgroup->length = len;\n\tenter_call(group, call);\n", "\tgroup->length = len;\n"),
+        ("patterns/group.c",
+         "\tint err = msg_buffer_alloc(region, len, &group->buffer);\n\tvoid *to;\n\n"
+         "\tif (err)\n\t\treturn err;\n",
+         "\tint err = msg_buffer_alloc(region, len, &group->buffer);\n\tvoid *to;\n\n"
+         "\tif (err)\n\t\treturn err;\n\tenter_call(group, call);\n")],
+    "group-ticket-not-compared": [("patterns/gather.c",
+         "\t\t\tif (g->other[k].slot == slot && g->other[k].life == life &&\n"
+         "\t\t\t\tg->other[k].ticket == ticket)",
+         "\t\t\tif (g->other[k].slot == slot && g->other[k].life == life)")],
+    "group-in-two-tables": [("patterns/gather.c",
+         "\t       !find_table(g, slot, life, ticket, &generation) &&\n", "\t       !(generation = 0) &&\n")],
+    "gathers-when-gone": [("patterns/gather.c",
+         "i < g->region->geo.slots && !g->region->error; i++) {\n\t\t*generation",
+         "i < g->region->geo.slots; i++) {\n\t\t*generation"),
+        ("patterns/gather.c", "\t\t\treturn g->region->error ? g->region->error :\n", "\t\t\treturn\n")],
 }
 
 # What names whoever uses what mutants change in a header.

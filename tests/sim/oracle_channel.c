@@ -16,6 +16,7 @@ void oracle_ends_reset(void)
 	oracle_topics_reset();
 	oracle_calls_reset();
 	oracle_queues_reset();
+	oracle_crews_reset();
 }
 
 static uint32_t hash(uint64_t a)
@@ -291,6 +292,7 @@ void oracle_ends_died(struct sim_seat *seat)
 	oracle_topics_over(seat, false);
 	oracle_servers_over(seat);
 	oracle_queues_over(seat);
+	oracle_crews_over(seat);
 }
 
 void oracle_left(struct sim_seat *seat, bool evicted)
@@ -306,6 +308,7 @@ void oracle_left(struct sim_seat *seat, bool evicted)
 	oracle_topics_over(seat, evicted);
 	oracle_servers_over(seat);
 	oracle_queues_over(seat);
+	oracle_crews_over(seat);
 }
 
 /* ---- what no lie may bring about ---- */

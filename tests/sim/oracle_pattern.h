@@ -4,6 +4,7 @@
 #define TESTS_SIM_ORACLE_PATTERN_H
 
 #include <isthmus/msg_call.h>
+#include <isthmus/msg_group.h>
 #include <isthmus/msg_queue.h>
 #include <isthmus/msg_topic.h>
 #include "tests/sim/oracle.h"
@@ -129,5 +130,39 @@ unsigned oracle_work_fill(const struct sim_delivery *delivery, uint8_t *data);
 /* A worker took this; NULL: it isn't judged. */
 struct sim_delivery *oracle_item_taken(struct sim_hand *hand, const struct msg_work *work);
 void oracle_item_result(struct sim_maker *maker, const struct msg_queue_result *result);
+
+/* ---- oracle_group.c ---- */
+
+#define CREW_CALLS 12
+#define CREW_BYTES 500
+
+enum sim_outcome { OUTCOME_NONE, OUTCOME_GOOD, OUTCOME_FAILED };
+
+struct sim_member {
+	uint64_t life;
+	struct sim_seat *seat;     /* NULL: it doesn't know (yet) that it is one */
+	bool over;
+	unsigned entered;          /* the newest call that it has begun */
+	enum sim_outcome outcome[CREW_CALLS]; /* of the broadcasts that it has passed */
+};
+
+/* A group. */
+struct sim_crew {
+	unsigned where, size;
+	uint64_t generation;
+	struct sim_member member[SIM_PEERS];
+};
+
+void oracle_crews_reset(void);
+/* All that the seat had to do with groups is over. */
+void oracle_crews_over(struct sim_seat *seat);
+/* msg_group_join has returned that. NULL: too many. */
+struct sim_crew *oracle_crew_joined(struct sim_seat *seat, struct msg_group *group);
+/* What its members do in that call: a number that is the same for all. */
+uint32_t oracle_crew_call(const struct sim_crew *crew, unsigned call);
+unsigned oracle_crew_fill(const struct sim_crew *crew, unsigned call, uint8_t *data);
+void oracle_barrier_passed(struct sim_crew *crew, unsigned rank, unsigned call, int missing);
+void oracle_broadcast_passed(struct sim_crew *crew, unsigned rank, unsigned call, int64_t result,
+	const uint8_t *data);
 
 #endif

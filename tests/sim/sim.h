@@ -69,7 +69,8 @@ struct sim_config {
 	unsigned streams;        /* of 256 channels, how many carry a stream */
 	unsigned buffers;        /* of 256 sends, how many take a buffer */
 	bool small_rings;        /* a liar's are smaller than its land for them */
-	bool topics, calls, queues;
+	bool topics, calls, queues, groups;
+	unsigned group_size;
 	unsigned dispatchers;    /* peers that dispatch, or stand by; the others work */
 	unsigned policy;         /* enum msg_topic_policy */
 };
