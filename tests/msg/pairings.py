@@ -255,9 +255,9 @@ def test_leaves_at_once(scene):
 def test_computes(scene):
     """A peer that computes, without any call, for longer than death takes is alive."""
     ground = Ground(scene)
-    hub = ground.start("process", "hub peers=2 death=1500")
+    hub = ground.start("process", "hub peers=2 death=1000")
     hub.wait_output("^memory ")
-    spokes = [ground.start(who, f"spoke name={who} count=20 compute=4500")
+    spokes = [ground.start(who, f"spoke name={who} count=20 compute=3000")
               for who in ("guest", "process")]
     end(hub, *spokes)
     hub.end(0, (), ("^event died",))

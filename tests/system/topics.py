@@ -74,26 +74,26 @@ def test_topology(scene):
 
 
 def test_guests_plain(scene):
-    Party(scene, "plain").run(("guest", "publish"), ("guest", "subscribe"), ("guest", "subscribe --slow 20"))
+    Party(scene, "plain").run(("guest", "publish"), ("guest", "subscribe"), ("guest", "subscribe --slow 10"))
 
 
 def test_process_publishes(scene):
     Party(scene, "doorbell").run(("process", "publish"), ("guest", "subscribe"),
-                                 ("guest", "subscribe --slow 20"), ("process", "subscribe"))
+                                 ("guest", "subscribe --slow 10"), ("process", "subscribe"))
 
 
 def test_guest_publishes(scene):
     Party(scene, "doorbell").run(("process", "subscribe"), ("guest", "publish"),
-                                 ("process", "subscribe --slow 20"))
+                                 ("process", "subscribe --slow 10"))
 
 
 def test_mixed_plain(scene):
-    Party(scene, "plain").run(("process", "publish"), ("guest", "subscribe --slow 20"), ("process", "subscribe"))
+    Party(scene, "plain").run(("process", "publish"), ("guest", "subscribe --slow 10"), ("process", "subscribe"))
 
 
 def test_one_possible_cpu(scene):
     """-smp 1: TCG leaves out the barriers. Nothing is lost uncounted, torn or hanging."""
-    Party(scene, "doorbell").run(("guest", "publish"), ("guest", "subscribe"), ("guest", "subscribe --slow 20"),
+    Party(scene, "doorbell").run(("guest", "publish"), ("guest", "subscribe"), ("guest", "subscribe --slow 10"),
                                  smp="1")
 
 
