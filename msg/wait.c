@@ -111,6 +111,19 @@ static bool context_unheard(const struct msg_context *context)
 	return false;
 }
 
+// Of our own silence, a quarter of the death time counts for the others' (presence.c): who sleeps longer
+// than that hears too late of a death.
+static uint64_t longest_silence(const struct msg_context *context)
+{
+	uint64_t longest = MSG_FOREVER;
+	const struct msg_region *region;
+
+	for (region = context->regions; region; region = region->next)
+		if (!region->error && region->geo.death_ns / 4 < longest)
+			longest = region->geo.death_ns / 4;
+	return longest;
+}
+
 // One sleep. True: ready.
 static bool sleep_once(struct msg_context *context, wait_condition *ready, void *arg,
 	uint64_t until, bool heard)
@@ -162,7 +175,7 @@ static int sleep_phase(struct msg_context *context, wait_condition *ready, void 
 	uint64_t backing = ops->backing_ns ? ops->backing_ns : 20 * NS_PER_MS;
 	uint64_t poll = ops->poll_ns ? ops->poll_ns : NS_PER_MS;
 	uint64_t often = LONGEST_POLL * backing, longest = LONGEST_BACKING * backing;
-	uint64_t work = context->work;
+	uint64_t silence = longest_silence(context), work = context->work;
 
 	for (;;) {
 		uint64_t now = context_now(context), step, until;
@@ -179,6 +192,8 @@ static int sleep_phase(struct msg_context *context, wait_condition *ready, void 
 			poll = poll + poll / 8 < often ? poll + poll / 8 : often;
 		}
 		step = storm_step(context, now, step);
+		if (step > silence)
+			step = silence;
 		heard = heard && !context->storm.muted;
 		until = now + step < deadline ? now + step : deadline;
 		if (sleep_once(context, ready, arg, until, heard && until != deadline))
