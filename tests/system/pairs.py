@@ -129,7 +129,7 @@ def test_killed_at_doorbell(scene):
 
 def test_killed_at_polling(scene):
     server = scene.server()
-    a, b = pair(scene, server, f"--doorbell 0 --polled 10000000 {KILLED}")
+    a, b = pair(scene, server, f"--doorbell 0 --polled 10000000 {KILLED}", memory="256")
     wait_balls(server, (a, b))
     b.kill()
     a.end(1, (r"^pingpong: partner \d+ has been silent in round trip \d+ \(polled\) for 5 s",))
