@@ -17,7 +17,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 sys.dont_write_bytecode = True
 
-from bench.driver import suite_boot, suite_doorbell, suite_guest, suite_hugepages, suite_native  # noqa: E402
+from bench.driver import (suite_boot, suite_doorbell, suite_fanout, suite_guest,  # noqa: E402
+                          suite_hugepages, suite_native)
 from bench.driver.guests import BenchError  # noqa: E402
 from bench.driver.results import Results, print_table  # noqa: E402
 
@@ -26,6 +27,7 @@ SUITES = {
     "doorbell": (suite_doorbell.run, "two guests: the doorbell against the bare floor"),
     "boot": (suite_boot.run, "one guest: time to the first line, size, memory"),
     "guest": (suite_guest.run, "two guests: channels against bare loops and rings"),
+    "fanout": (suite_fanout.run, "one process to many: topics against channels"),
     "hugepages": (suite_hugepages.run, "one guest: random access with and without huge pages"),
 }
 

@@ -3,11 +3,14 @@
 
 import os
 import statistics
+import subprocess
 
-from .guests import GUEST_SUCCESS, BenchError, Ground, finish, run_pair
+from .guests import GUEST_SUCCESS, BenchError, Ground, finish, run_pair, start
+from .results import best_class
 
 IMAGE = "bench-channels.elf"
 IDLE_SECONDS = 5
+IDLE_PEERS = 62
 LONG_RING = 12 << 20
 CPU_TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -31,6 +34,23 @@ def channels(context, results, words, cpus, **more):
     output = run_pair(context.build, image, (f"listen {words}", f"connect {words}"), cpus=cpus)
     if not results.add_text("\n".join(output), **more):
         raise BenchError(f"{IMAGE} printed no figure for '{words}'")
+
+
+def with_idle_peers(context, results, peers):
+    """Round trips of two guests while so many processes have joined their region and sleep."""
+    words = "spin=forever round-trip:64"
+    image = context.build / "bench" / IMAGE
+    with Ground(context.build) as ground:
+        if peers:
+            idle = start([context.build / "bench" / "bench-native", "--suite", "idle", "--region",
+                          f"socket={ground.socket}", "--idle-peers", str(peers)],
+                         stdout=subprocess.PIPE)
+            ground.children.append(idle)
+            if b"idle-peers" not in idle.stdout.readline():
+                raise BenchError(f"the {peers} idle peers did not join")
+        guests = [ground.guest(image, f"{role} {words}", cpu=cpu)
+                  for role, cpu in zip(("listen", "connect"), context.cpu_list())]
+        results.add_text("\n".join(finish(guests, 120)), peers=peers + 2)
 
 
 def processor_time(pid):
@@ -86,6 +106,9 @@ def run(context, results):
             channels(context, results, "spin=never count=2000 blocking:64", one,
                      wait="one core, asleep")
             channels(context, results, "spin=adapt steady:64", both)
+            if (context.build / "bench" / "bench-native").exists():
+                for peers in (0, IDLE_PEERS):
+                    with_idle_peers(context, results, peers)
     if have:
         idle(context, results)
     _rows(results)
@@ -105,7 +128,8 @@ def _ratio(results, what, limit, at_least, mine, other, unit, note=""):
 
 def _rows(results):
     for size, limit in ((8, 1.5), (64, 2.5)):
-        figures = results.select(side="isthmus", case="round-trip", bytes=size)
+        figures = [f for f in results.select(bench="guest", side="isthmus", case="round-trip",
+                                             bytes=size) if "peers" not in f]
         what = f"guests: round trip {size} B, polled / raw flag"
         if not figures:
             results.missing(what, limit, False, "no channels in this build")
@@ -140,6 +164,18 @@ def _rows(results):
     else:
         results.missing("guests: cost of 64 KiB in place / of 64 B", 1.2, False,
                         "no channels in this build")
+
+    few, many = (results.select(bench="guest", case="round-trip", peers=n)
+                 for n in (2, IDLE_PEERS + 2))
+    what = f"guests: round trip 64 B, with {IDLE_PEERS} idle peers / with none"
+    name = best_class(few, many)
+    if name:
+        few, many = (statistics.median(f["x_raw"] for f in side if f["class"] == name)
+                     for side in (few, many))
+        results.row(what, many / few, None, False, f"{many:.3g} x raw", f"{few:.3g} x raw",
+                    f"class {name}; wanted: 1 within noise")
+    else:
+        results.missing(what, None, False, "no channels in this build, or no quiet moment")
 
     asleep = _ours(results, case="blocking", wait="asleep")
     _ratio(results, "guests: round trip asleep / bare doorbell", 1.1, False, asleep,

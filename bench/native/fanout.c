@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// fanout: one publisher to 1, 4 and 16 subscriber processes, over a topic and over as many channels.
+// fanout [MESSAGES]: one publisher to 1, 4 and 16 subscriber processes, over a topic and over as many
+// channels.
 // JSON lines on stdout, as bench/native/main.c; the figure is the publisher's processor time for one
 // message to all, which other load on the machine changes little.
 #include <isthmus/msg_topic.h>
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define MOST     16
-#define MESSAGES 200000u
 #define RING     (256u << 10)
 #define SECOND   1000000000ull
 
-static const char *where;
+static char where[64];
+static unsigned messages = 200000;
 static uint8_t message[4096];
+static int ready[2]; /* a byte from each subscriber that has come */
 
 static int64_t ok(int64_t result, const char *what)
 {
@@ -45,12 +47,29 @@ static struct msg_region *join(const char *name)
 	return region;
 }
 
+static void here(void)
+{
+	if (write(ready[1], "", 1) != 1)
+		exit(1);
+}
+
+/* Who would still be on its way when the publisher ends would look for it in vain. */
+static void wait_for_all(unsigned count)
+{
+	char byte;
+
+	while (count--)
+		if (read(ready[0], &byte, 1) != 1)
+			exit(1);
+}
+
 static void receive_topic(void)
 {
 	struct msg_region *region = join("subscriber");
 	struct msg_subscription *subscription;
 
 	ok(msg_subscribe(region, "fanout", NULL, &subscription, soon()), "subscribe");
+	here();
 	while (msg_topic_recv(subscription, message, sizeof(message), NULL, soon()) >= 0)
 		;
 	msg_leave(region);
@@ -63,6 +82,7 @@ static void receive_channel(void)
 	struct msg_channel *channel;
 
 	ok(msg_connect(region, "fanout", &options, &channel, soon()), "connect");
+	here();
 	while (msg_recv(channel, message, sizeof(message), soon()) >= 0)
 		;
 	msg_leave(region);
@@ -99,7 +119,7 @@ static void report(const char *side, unsigned subscribers, unsigned bytes, doubl
 {
 	printf("{\"bench\":\"native\",\"side\":\"%s\",\"case\":\"fanout\",\"subscribers\":%u,\"bytes\":%u,"
 	       "\"metric\":\"publisher\",\"unit\":\"ns\",\"value\":%.1f,\"wall\":%.1f}\n",
-	       side, subscribers, bytes, cpu / MESSAGES, wall / MESSAGES);
+	       side, subscribers, bytes, cpu / messages, wall / messages);
 }
 
 static void over_topic(enum msg_topic_policy policy, const char *side, unsigned count, unsigned bytes)
@@ -122,9 +142,10 @@ static void over_topic(enum msg_topic_policy policy, const char *side, unsigned 
 			;
 		msg_topic_stats(topic, &stats);
 	}
+	wait_for_all(count);
 	cpu = cpu_ns();
 	wall = (double)msg_now_ns();
-	for (unsigned i = 0; i < MESSAGES; i++)
+	for (unsigned i = 0; i < messages; i++)
 		ok(msg_publish(topic, message, bytes, soon()), "publish");
 	report(side, count, bytes, cpu_ns() - cpu, (double)msg_now_ns() - wall);
 	msg_topic_close(topic);
@@ -145,9 +166,10 @@ static void over_channels(unsigned count, unsigned bytes)
 	spawn(count, pids, receive_channel);
 	for (unsigned i = 0; i < count; i++)
 		ok(msg_accept(listener, &channels[i], soon()), "accept");
+	wait_for_all(count);
 	cpu = cpu_ns();
 	wall = (double)msg_now_ns();
-	for (unsigned i = 0; i < MESSAGES; i++)
+	for (unsigned i = 0; i < messages; i++)
 		for (unsigned k = 0; k < count; k++)
 			ok(msg_send(channels[k], message, bytes, soon()), "send");
 	report("channels", count, bytes, cpu_ns() - cpu, (double)msg_now_ns() - wall);
@@ -155,24 +177,29 @@ static void over_channels(unsigned count, unsigned bytes)
 	reap(count, pids);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const unsigned counts[] = { 1, 4, MOST }, sizes[] = { 48, 1024 };
-	char path[] = "/dev/shm/isthmus-fanout-XXXXXX";
-	int fd = mkstemp(path);
+	int fd;
 
-	if (fd < 0 || ftruncate(fd, 32 << 20)) {
-		perror("fanout: /dev/shm");
+	if (argc > 1)
+		messages = (unsigned)strtoul(argv[1], NULL, 10);
+	if (argc > 2 || !messages) {
+		fputs("usage: fanout [MESSAGES]\n", stderr);
+		return 2;
+	}
+	// Without a name, so that no way to end leaves it behind; the subscribers inherit it.
+	fd = memfd_create("isthmus-fanout", 0);
+	if (fd < 0 || ftruncate(fd, 32 << 20) || pipe(ready)) {
+		perror("fanout: memory for a region of 32 MiB");
 		return 1;
 	}
-	where = path;
+	snprintf(where, sizeof(where), "/proc/self/fd/%d", fd);
 	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++)
 		for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 			over_channels(counts[i], sizes[s]);
 			over_topic(MSG_TOPIC_BACK_PRESSURE, "topic", counts[i], sizes[s]);
 			over_topic(MSG_TOPIC_DROP_OLDEST, "topic-drop-oldest", counts[i], sizes[s]);
 		}
-	close(fd);
-	unlink(path);
 	return 0;
 }

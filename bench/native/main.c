@@ -174,12 +174,12 @@ static const struct {
 
 static _Noreturn void usage(int status)
 {
-	fputs("usage: native [--quick] [--suite round-trip|one-way|asleep] [--sides NAME,...]\n"
+	fputs("usage: native [--quick] [--suite round-trip|one-way|asleep|idle] [--sides NAME,...]\n"
 	      "              [--size BYTES] [--rounds N] [--cpus A,B]\n"
 	      "              [--ring BYTES] [--region WHERE] [--idle-peers N]\n"
 	      "Prints JSON lines. --cpus names the processors of the two processes (0,1), --region\n"
 	      "the region of the channels (a memory file), as in msg_attach; --idle-peers lets\n"
-	      "others join and sleep there.\n",
+	      "others join and sleep there, in the suite idle until this is killed.\n",
 	      status ? stderr : stdout);
 	exit(status);
 }
@@ -263,6 +263,17 @@ static void idle_peers_start(unsigned int count)
 	close(ready[0]);
 }
 
+/* Nothing is measured here: the idle peers are there for others, who are told when they have joined. */
+static _Noreturn void suite_idle(const struct options *o)
+{
+	bench_region_prepare(o->region);
+	idle_peers_start(o->idle_peers);
+	printf("{\"bench\":\"native\",\"case\":\"idle-peers\",\"peers\":%u}\n", o->idle_peers);
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = { .cpu = { 0, 1 } };
@@ -270,10 +281,12 @@ int main(int argc, char **argv)
 	size_t i;
 
 	options_parse(&o, argc, argv);
+	if (o.suite && !strcmp(o.suite, "idle"))
+		suite_idle(&o);
 	for (i = 0; i < sizeof(suites) / sizeof(*suites); i++)
 		any = any || named(o.suite, suites[i].name);
 	if (!any)
-		bench_fail("no suite named '%s'; there are round-trip, one-way and asleep", o.suite);
+		bench_fail("no suite named '%s'; there are round-trip, one-way, asleep and idle", o.suite);
 	printf("{\"bench\":\"native\",\"case\":\"left-out\",\"packages\":\"%s\"}\n", bench_missing);
 	bench_region_prepare(o.region);
 	idle_peers_start(o.idle_peers);
