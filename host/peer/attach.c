@@ -15,6 +15,11 @@
 
 #define MIN_SIZE 65536
 #define AWAIT_STEP_NS 20000000ull
+#define NS_PER_MS 1000000ull
+#define ATTACH_MS 10000
+/* The least that a server gets for its greeting, however late it is: one that answers is through in
+ * less, and who tries but once shall find it. */
+#define GREETING_MS 100
 
 static _Thread_local struct peer_region *regions;
 static _Thread_local struct msg_context *context;
@@ -124,11 +129,16 @@ static int map_fd(struct peer_region *region, int fd, const char *name)
 	return 0;
 }
 
-static int open_socket(struct peer_region *region, const char *path)
+static int open_socket(struct peer_region *region, const char *path, uint64_t deadline)
 {
+	struct ivshmem_client_options options = { .min_vectors = 1, .timeout_ms = GREETING_MS };
 	struct ivshmem_client_error error;
-	int err = ivshmem_client_open(&region->client, path, NULL, &error);
+	uint64_t now = msg_now_ns(), left = deadline > now ? (deadline - now) / NS_PER_MS : 0;
+	int err;
 
+	if (left > GREETING_MS)
+		options.timeout_ms = left < INT_MAX ? (unsigned int)left : INT_MAX;
+	err = ivshmem_client_open(&region->client, path, &options, &error);
 	if (err) {
 		peer_say("%s", error.text);
 		return err == -ENOENT || err == -ECONNREFUSED ? -ENODEV : err;
@@ -237,6 +247,8 @@ int msg_attach(const char *where, const struct msg_options *options, struct msg_
 	where = choose_place(where);
 	if (!where)
 		return -ENODEV;
+	if (!wishes.deadline)
+		wishes.deadline = msg_now_ns() + ATTACH_MS * NS_PER_MS;
 	if (!wishes.name)
 		wishes.name = getenv("ISTHMUS_NAME");
 	if (wishes.name && !wishes.name[0])
@@ -250,7 +262,7 @@ int msg_attach(const char *where, const struct msg_options *options, struct msg_
 		free(region);
 		return -ENOMEM;
 	}
-	err = !strncmp(where, "socket=", 7) ? open_socket(region, where + 7) :
+	err = !strncmp(where, "socket=", 7) ? open_socket(region, where + 7, wishes.deadline) :
 					      open_file(region, where);
 	if (err) {
 		peer_free_region(region);

@@ -53,7 +53,8 @@ int peer_beat_start(void *arg, struct msg_beat *beat)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(&region->beat_thread, NULL, beat_main, region);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -err;
+	// To the caller this is no "nothing to do at once".
+	return err == EAGAIN ? -ENOMEM : -err;
 }
 
 void peer_beat_stop(void *arg, struct msg_beat *beat)

@@ -2,9 +2,12 @@
 // Processes over a server's region: eventfds as doorbells, sleeps that only a doorbell ends, the
 // death of the server.
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include "tests/msg/harness.h"
 
@@ -225,6 +228,41 @@ static void ids(void)
 	test_server_end(server);
 }
 
+// A server that takes connections and says nothing holds up an attach until its deadline, and not for as
+// long as the protocol's client would wait by itself (5 s).
+static void silent_server(void)
+{
+	struct msg_options options = { .name = "patient", .deadline = in_ms(200) };
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct msg_region *region;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s.silent", test_region(4096));
+	snprintf(where, sizeof(where), "socket=%s", address.sun_path);
+	CHECK(!bind(fd, (struct sockaddr *)&address, sizeof(address)) && !listen(fd, 1));
+	EQUAL(msg_attach(where, &options, &region), -ETIMEDOUT);
+	CHECK(msg_now_ns() < options.deadline + 4000 * MS);
+	close(fd);
+	unlink(address.sun_path);
+}
+
+// Where the heart's thread can't be made there is no peer, and no slot is left taken.
+static void no_thread(void)
+{
+	const char *path = test_region(1 << 20);
+	struct msg_options options = { .name = "heartless", .slots = 1 };
+	struct msg_region *region;
+	pthread_attr_t huge, usual;
+
+	CHECK(!pthread_getattr_default_np(&usual) && !pthread_attr_init(&huge) &&
+		!pthread_attr_setstacksize(&huge, (size_t)1 << 46) &&
+		!pthread_setattr_default_np(&huge));
+	EQUAL(msg_attach(path, &options, &region), -ENOMEM);
+	CHECK(!pthread_setattr_default_np(&usual));
+	OK(msg_attach(path, &options, &region));
+	OK(msg_leave(region));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -233,6 +271,8 @@ int main(int argc, char **argv)
 		{ "awake", awake, 120 },
 		{ "server_dies", server_dies, 0 },
 		{ "ids", ids, 0 },
+		{ "silent_server", silent_server, 0 },
+		{ "no_thread", no_thread, 0 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
