@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <isthmus/clock.h>
 #include <isthmus/guest.h>
@@ -14,6 +15,7 @@
 #include "cpu/tlb.h"
 
 #define MSG_VECTOR 0
+#define MIN_SIZE   65536u
 
 /* How long an app's delay lets msg leave before the device is taken off whatever happens. */
 #define HARD_EXTRA_NS 1000000000ull
@@ -208,6 +210,18 @@ static int bind_device(unsigned index, struct msg_region_ops *ops)
 	return 0;
 }
 
+/* Why an attach failed, for who reads the console. */
+static void say_why(unsigned index, uint64_t size, const char *name, int error)
+{
+	if (size < MIN_SIZE)
+		log_error("msg: region %u has %u bytes; messages need at least %u", index,
+			(unsigned)size, MIN_SIZE);
+	else if (name && strlen(name) > MSG_NAME_MAX)
+		log_error("msg: the peer name %s is longer than %u bytes", name, MSG_NAME_MAX);
+	else if (error != -ENODEV)
+		log_error("msg: can't join region %u: %s", index, msg_strerror(error));
+}
+
 int msg_await(const char *where, uint64_t deadline)
 {
 	unsigned index;
@@ -250,6 +264,7 @@ int msg_attach(const char *where, const struct msg_options *options, struct msg_
 	else
 		error = msg_join(context, &ops, &wishes, out);
 	if (error) {
+		say_why(index, ops.size, wishes.name, error);
 		region_close(ops.arg);
 		return error;
 	}

@@ -71,7 +71,9 @@ struct msg_options {
  *   -EINVAL      region smaller than 64 KiB, bad name or bad option
  *   -EPROTO      live peers of another version of the format are there
  *   -ENOSPC      every slot is taken by a live peer
- *   -ETIMEDOUT, -ENOMEM */
+ *   -EBUSY       in a guest: it has attached that device already; to be two peers of a region it
+ *                needs two devices, where a process just attaches twice
+ *   -ETIMEDOUT, -ENOMEM; in a process also what opening the file or socket may fail with */
 int msg_attach(const char *where, const struct msg_options *options, struct msg_region **region);
 
 /* Leaves: closes all channels and listeners of the region and frees them, tells the peers. They can

@@ -25,8 +25,8 @@
  * Producers and workers connect by themselves, and again when the dispatcher changes; none of them
  * need be there first. All of that happens in calls with their handles, and in a msg_wait that has
  * them among its items, and nowhere else. A peer can't connect to itself: who wants to be dispatcher
- * and producer or worker in one program attaches twice (msg_attach), and gives both to the same
- * msg_wait.
+ * and producer or worker in one program attaches twice (msg_attach; a guest needs two devices for
+ * that), and gives both to the same msg_wait.
  *
  * Errors, time and threads are as in <isthmus/msg.h>. In the lists of msg_wait the handles are
  * items of type MSG_WAIT_PATTERN. Further errors of any function here: -EPROTOTYPE, what listens

@@ -146,6 +146,15 @@ def test_too_small(scene):
         1, ("^pingpong: the region has 2048 bytes; at least 4096 are needed$",), ())
 
 
+def test_too_small_for_messages(scene):
+    """What is enough for the bare device isn't for messages; and a name may be too long for them."""
+    plain = scene.plain(scene.region(32768))
+    scene.guest("chat", "", plain).end(1, ("error msg: region 0 has 32768 bytes; messages need at least 65536",))
+    name = "n" * 48
+    scene.guest("chat", f"--name {name}", scene.plain(scene.region(65536))).end(
+        1, (f"error msg: the peer name {name} is longer than 47 bytes",))
+
+
 def test_not_there(scene):
     """No device, no PCI: one line, status 1. Listing alone is no error."""
     inspect(scene, (), status=1, expect=("^inspect: no ivshmem device to test: give QEMU",))
