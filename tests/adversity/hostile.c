@@ -230,7 +230,7 @@ static void two_looks(void)
 		victims[i] = test_spawn(victim_process, &arena->victim[i]);
 	}
 	bounds_lies = 0;
-	watch(victims, 1, (unsigned)writes_wanted(5000000) / 1000000);
+	watch(victims, 1, (unsigned)writes_wanted(3000000) / 1000000);
 	for (i = 0; i < VICTIMS; i++)
 		arena->victim[i].stop = true;
 	for (i = 0; i < VICTIMS; i++)

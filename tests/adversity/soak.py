@@ -63,6 +63,7 @@ class Sideshow:
 
     SHOWS = [
         ("kills", ["tests/msg/msg_kills"], {"KILLS": "200"}),
+        ("pattern kills", ["tests/adversity/pattern_kills"], {"KILLS": "200"}),
         ("hostile", ["tests/adversity/hostile"], {"HOSTILE_WRITES": "20000000"}),
         ("ground", ["tests/adversity/ground"], {}),
         ("points", ["tests/adversity/points"], {"POINT_STEP": "7"}),

@@ -100,7 +100,7 @@ def test_killed(scene):
     victims = [Victim.start(scene, server, i) for i in range(GUESTS)]
     killed = reset = 0
     for i in range(KILLS):
-        time.sleep(chance.random() * 0.5)
+        time.sleep(chance.random() * 0.4)
         which = chance.randrange(GUESTS)
         victim = victims[which]
         victim.check()
