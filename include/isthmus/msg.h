@@ -257,7 +257,8 @@ int msg_recv_array(struct msg_channel *channel, void *data, size_t size, unsigne
 	uint64_t deadline);
 
 /* Without copying, sending: *data is len bytes of the ring, aligned to 8, that nobody sees before
- * msg_commit. Several reserves before one commit make a batch. -EMSGSIZE: over msg_ring_limit.
+ * msg_commit. Several reserves before one commit make a batch. What is sent otherwise on the channel
+ * meanwhile goes behind them, and publishes them as they are. -EMSGSIZE: over msg_ring_limit.
  * -EAGAIN, -ETIMEDOUT: no room (what was reserved before stays reserved; commit it to make room).
  * */
 int msg_reserve(struct msg_channel *channel, size_t len, void **data, uint64_t deadline);
