@@ -8,6 +8,17 @@
  */
 #include "msg/patterns/queue_dispatch.h"
 
+// Does something else than a dispatcher have the name? A second look says whether the kind seen belongs
+// to the endpoint seen.
+static bool is_foreign(struct msg_dispatcher *d, const struct endpoint_place *place)
+{
+	struct endpoint_place again;
+
+	return place->kind != KIND_QUEUE && endpoint_find(d->pattern.region, d->name, &again) &&
+	       again.slot == place->slot && again.index == place->index &&
+	       again.generation == place->generation;
+}
+
 // Standing by: is the name free? Looks once for each look at who is there.
 static void try_name(struct msg_dispatcher *d)
 {
@@ -18,8 +29,11 @@ static void try_name(struct msg_dispatcher *d)
 	if (d->looked && d->looked == region->context->last_scan_ns)
 		return;
 	d->looked = region->context->last_scan_ns;
-	if (endpoint_find(region, d->name, &place))
+	d->foreign = false;
+	if (endpoint_find(region, d->name, &place)) {
+		d->foreign = is_foreign(d, &place);
 		return;
+	}
 	err = endpoint_listen(region, d->name, &d->options, KIND_QUEUE, &d->listener);
 	if (err && err != -EADDRINUSE) {
 		d->error = err;
@@ -185,7 +199,7 @@ static bool step(struct pattern *pattern)
 	struct msg_dispatcher *d = (struct msg_dispatcher *)pattern;
 
 	advance(d);
-	return d->error || (d->listener && !d->told);
+	return d->error || d->foreign || (d->listener && !d->told);
 }
 
 static uint64_t due(struct pattern *pattern)
@@ -280,6 +294,12 @@ int msg_dispatcher_run(struct msg_dispatcher *d, uint64_t deadline)
 
 	if (err || d->error)
 		return err ? err : d->error;
+	if (d->foreign) {
+		// The next call looks anew.
+		d->foreign = false;
+		d->looked = 0;
+		return -EPROTOTYPE;
+	}
 	d->told = true;
 	return 0;
 }

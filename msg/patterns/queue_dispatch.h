@@ -102,6 +102,7 @@ struct msg_dispatcher {
 	bool told;                     /* the app knows that it is the dispatcher */
 	int error;
 	uint64_t looked;               /* standing by: when everybody was looked at */
+	bool foreign;                  /* ... what has the name is no dispatcher */
 	uint32_t window;
 	uint32_t limit;                /* of known items */
 	uint32_t deliveries;           /* of one item that comes back undone */

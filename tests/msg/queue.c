@@ -209,6 +209,7 @@ static void alone(void)
 	struct msg_region *a = attach(&stage, "a"), *b = attach(&stage, "b"), *c = attach(&stage, "c");
 	struct msg_queue_options options = { .channel = { .ring = 2048 }, .window = 4 };
 	struct msg_dispatcher *dispatcher, *standby;
+	struct msg_listener *listener;
 	struct msg_queue_stats stats;
 	struct msg_queue_result result;
 	struct msg_producer *producer;
@@ -235,6 +236,14 @@ static void alone(void)
 	CHECK(!msg_dispatcher_active(dispatcher));
 	EQUAL(msg_dispatcher_run(dispatcher, 0), 0);
 	CHECK(msg_dispatcher_active(dispatcher));
+	// A name that something else has: said as long as it is so.
+	OK(msg_listen(a, "else", NULL, &listener));
+	OK(msg_dispatcher_open(b, "else", NULL, &standby));
+	EQUAL(msg_dispatcher_run(standby, in_ms(60000)), -EPROTOTYPE);
+	EQUAL(msg_dispatcher_run(standby, in_ms(60000)), -EPROTOTYPE);
+	msg_unlisten(listener);
+	OK(msg_dispatcher_run(standby, in_ms(60000)));
+	msg_dispatcher_close(standby);
 	OK(msg_dispatcher_open(a, "queue", NULL, &standby));
 	EQUAL(msg_dispatcher_run(standby, in_ms(5)), -ETIMEDOUT);
 	// The dispatcher works while we wait for the others.
