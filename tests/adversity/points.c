@@ -102,7 +102,7 @@ static void join_hub(struct stage *stage)
 {
 	stage->wishes.name = "hub";
 	OK(msg_attach(stage->path, &stage->wishes, &stage->hub));
-	OK(msg_listen(stage->hub, "hub", NULL, &stage->listener));
+	HUB(msg_listen(stage->hub, "hub", NULL, &stage->listener));
 }
 
 static void wait_over(struct stage *stage)
