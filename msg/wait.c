@@ -31,7 +31,7 @@
 void context_scan(struct msg_context *context, bool live_only)
 {
 	struct msg_region *region;
-	uint32_t i;
+	uint32_t i, left;
 
 	for (region = context->regions; region; region = region->next) {
 		if (region->error)
@@ -40,9 +40,12 @@ void context_scan(struct msg_context *context, bool live_only)
 			presence_scan_live(region);
 		else
 			presence_scan(region);
-		for (i = 0; i < region->geo.channels; i++)
-			if (region->channel[i])
+		left = region->channels_held;
+		for (i = 0; left && i < region->geo.channels; i++)
+			if (region->channel[i]) {
 				channel_settle(region->channel[i]);
+				left--;
+			}
 		buffers_reap(region);
 		patterns_tend(region);
 	}
@@ -124,9 +127,9 @@ static uint64_t longest_silence(const struct msg_context *context)
 	return longest;
 }
 
-// One sleep. True: ready.
+// One sleep. True: ready. deadline: when it would be, without anybody's doorbell.
 static bool sleep_once(struct msg_context *context, wait_condition *ready, void *arg,
-	uint64_t until, bool heard)
+	uint64_t until, uint64_t deadline, bool heard)
 {
 	const struct msg_wait_ops *ops = context->ops;
 	enum msg_sleep_result result;
@@ -151,7 +154,7 @@ static bool sleep_once(struct msg_context *context, wait_condition *ready, void 
 	context->storm.asleep_ns += context_now(context) - slept;
 	context->slept = true;
 	done = ready(arg);
-	if (result == MSG_SLEEP_TIMER && done && heard) {
+	if (result == MSG_SLEEP_TIMER && done && heard && context_now(context) < deadline) {
 		// The doorbell may be on its way: still marked, so that it will come if it is to
 		// come.
 		ops->prepare(ops->arg);
@@ -196,7 +199,7 @@ static int sleep_phase(struct msg_context *context, wait_condition *ready, void 
 			step = silence;
 		heard = heard && !context->storm.muted;
 		until = now + step < deadline ? now + step : deadline;
-		if (sleep_once(context, ready, arg, until, heard && until != deadline))
+		if (sleep_once(context, ready, arg, until, deadline, heard))
 			return 0;
 		if (context->work != work)
 			return -EINTR;

@@ -9,7 +9,8 @@
  * <isthmus/msg.h>.
  *
  * All members call msg_barrier and msg_broadcast in the same order. A call that ended with -ETIMEDOUT or
- * -EAGAIN is still under way for the others, who wait for this member: call it again.
+ * -EAGAIN is still under way for the others, who wait for this member: call it again, with the same
+ * memory, where the bytes of a broadcast may be by then.
  *
  * Wire format: docs/wire-format.md, "Groups".
  */

@@ -339,6 +339,9 @@ static int gather(struct gathering *g, uint64_t deadline)
 			return err;
 		if (g->listener)
 			continue;
+		// Somebody is about to take it, or died on the way: that ends by itself.
+		if (err)
+			wait_pause(context, NS_PER_MS);
 		wait_for(context, candidate_moves, g, deadline);
 		if (context_now(context) >= deadline)
 			return g->region->error ? g->region->error :

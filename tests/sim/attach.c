@@ -178,7 +178,7 @@ void attach_upcalls(struct sim_peer *p)
 		if (!leaves(seat) || p->telling)
 			continue;
 		p->telling = true;
-		if (!seat->asked && sim_chance(64)) {
+		if (!seat->asked && sim_chance(sim.config.sudden ? 220 : 64)) {
 			gone(seat, false);
 		} else {
 			if (!seat->asked)

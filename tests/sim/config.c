@@ -44,8 +44,8 @@ static void configure_faults(struct sim_config *c)
 static void configure_habits(struct sim_config *c)
 {
 	c->messages = PICK(0, 1, 2, 4, 8, 16, 24);
-	c->patience = PICK(4, 4, 4, 4, 60, 200);
-	c->idle = PICK(30, 30, 200);
+	c->patience = PICK(4, 4, 4, 4, 60, 100);
+	c->idle = PICK(30, 30, 30, 100);
 	c->streams = PICK(0, 0, 0, 64, 256);
 	c->buffers = PICK(0, 0, 8, 80);
 	c->contests = sim_pick(3);
@@ -107,6 +107,20 @@ static void configure_habits(struct sim_config *c)
 		c->idle = 30;
 		break;
 	}
+	if (sim_chance(8) && !c->lies) {
+		// Devices that are pulled out in the middle of what asks for the time.
+		c->unplugs = 3 + sim_pick(4);
+		c->kills = sim_pick(2);
+		c->stalls = 0;
+		c->sudden = c->delicate = true;
+		c->still = false;
+		c->churn = 200;
+		c->contests = sim_pick(6);
+		c->calls = sim_chance(60);
+		c->topics = sim_chance(60);
+		c->queues = !c->calls && !c->topics && sim_chance(80);
+		c->groups = !c->queues && sim_chance(80);
+	}
 	if (c->group_size > c->peers)
 		c->group_size = c->peers;
 	// An item goes through many hands.
@@ -132,7 +146,7 @@ void sim_configure(uint64_t seed)
 	sim.rng = seed * 0x9e3779b97f4a7c15u + 0x1234567;
 	sim_random();
 	c->seed = seed;
-	c->peers = PICK(2, 2, 2, 3, 3, 4);
+	c->peers = PICK(2, 2, 2, 2, 3, 3, 4);
 	c->regions = sim_chance(16) ? 2 : 1;
 	c->ground = PICK(GROUND_DOORBELL, GROUND_DOORBELL, GROUND_DOORBELL, GROUND_FUTEX,
 		GROUND_PLAIN);

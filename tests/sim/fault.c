@@ -92,7 +92,7 @@ void fault_moment(struct sim_peer *p)
 	if (!p->fault || sim.config.still || !sim_chance(sim.config.delicate ? 128 : 40))
 		return;
 	sim_account(p);
-	p->fault_step = p->steps + 1 + sim_pick(20u << sim_pick(8));
+	p->fault_step = p->steps + 1 + sim_pick(20u << sim_pick(sim.config.sudden ? 4 : 8));
 	sim_account(p);
 }
 

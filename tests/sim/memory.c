@@ -143,10 +143,13 @@ static void check_stale(struct sim_seat *seat)
 {
 	uint64_t claim = slot_word(seat, 0);
 
-	if (claim == seat->life || CLAIM_STATE(claim) != CLAIM_HELD || !sim.config.atomic)
+	if (claim == seat->life || CLAIM_STATE(claim) != CLAIM_HELD)
 		return;
 	// That one store may spoil whatever its successor has there.
 	sim.spoiled = true;
+	// Where a swap isn't one, both may think that they won.
+	if (!sim.config.atomic)
+		return;
 	if (++seat->stale > STALE_MOST && oracle_honest())
 		sim_fail("peer %u goes on writing into slot %d, which is another's",
 			seat->peer->index, seat->slot);

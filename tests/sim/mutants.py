@@ -22,7 +22,9 @@ SLOW = ["judges-when-gone", "refuses-when-gone", "claims-when-gone", "no-fence-l
         "scans-when-gone", "publishes-when-gone", "released-after-generation",
         "block-of-another-blamed", "head-read-as-words", "answers-the-dead",
         "answers-when-gone", "land-of-the-dead", "tail-not-checked", "opens-the-dead",
-        "evicted-reads-on", "closes-when-gone"]
+        "evicted-reads-on", "closes-when-gone", "evicted-begins-work", "queue-nobody-follows",
+        "queue-window-of-results", "gathers-when-gone", "group-in-two-tables",
+        "group-not-looked-again", "group-root-not-looked-at", "group-verdict-forgotten"]
 
 # name: [(file, the place as it stands, what it becomes)...]
 MUTANTS = {
@@ -426,6 +428,8 @@ MUTANTS = {
          "\t\t\tif (g->other[k].slot == slot && g->other[k].life == life)")],
     "group-in-two-tables": [("patterns/gather.c",
          "\t       !find_table(g, slot, life, ticket, &generation) &&\n", "\t       !(generation = 0) &&\n")],
+    "gathers-without-rest": [("patterns/gather.c",
+         "\t\tif (err)\n\t\t\twait_pause(context, NS_PER_MS);\n", "")],
     "gathers-when-gone": [("patterns/gather.c",
          "i < g->region->geo.slots && !g->region->error; i++) {\n\t\t*generation",
          "i < g->region->geo.slots; i++) {\n\t\t*generation"),

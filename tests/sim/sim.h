@@ -62,6 +62,7 @@ struct sim_config {
 	bool one_way;            /* who accepted sends nothing */
 	bool picky;              /* waits for some of its channels only */
 	bool delicate;           /* faults come oftener where they hurt */
+	bool sudden;             /* devices that go tell nobody before */
 	bool still;              /* ... and only where something is being read */
 	unsigned naps;           /* of 256 rounds, how many begin with a sleep without a look */
 	unsigned contests;       /* times that all want one name */
