@@ -190,7 +190,9 @@ int msg_connect(struct msg_region *region, const char *name,
 	const struct msg_channel_options *options, struct msg_channel **channel, uint64_t deadline);
 
 /* Closes: the peer receives what was sent before and then -EPIPE. Never blocks. What the peer sent
- * and nobody received is dropped. The handle is invalid after it. Safe with NULL. */
+ * and nobody received is dropped. The handle is invalid after it. Safe with NULL. What it took of the
+ * region (this peer's place for a channel, the ring) is free again when the other side has closed its
+ * end as well, or is gone. */
 void msg_close(struct msg_channel *channel);
 
 /* The peer at the other end, as it was when the channel opened (it may have gone since). */
