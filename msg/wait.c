@@ -40,12 +40,9 @@ void context_scan(struct msg_context *context, bool live_only)
 			presence_scan_live(region);
 		else
 			presence_scan(region);
-		left = region->channels_held;
-		for (i = 0; left && i < region->geo.channels; i++)
-			if (region->channel[i]) {
+		for (i = 0; i < region->geo.channels; i++)
+			if (region->channel[i])
 				channel_settle(region->channel[i]);
-				left--;
-			}
 		buffers_reap(region);
 		patterns_tend(region);
 	}
