@@ -31,7 +31,7 @@
 void context_scan(struct msg_context *context, bool live_only)
 {
 	struct msg_region *region;
-	uint32_t i, left;
+	uint32_t i;
 
 	for (region = context->regions; region; region = region->next) {
 		if (region->error)
