@@ -451,7 +451,7 @@ static void kills(void)
 {
 	const char *text = getenv("KILLS");
 
-	kill_times(text ? strtoull(text, NULL, 10) : 600);
+	kill_times(text ? strtoull(text, NULL, 10) : 400);
 }
 
 int main(int argc, char **argv)

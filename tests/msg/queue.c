@@ -505,9 +505,9 @@ static void workers_die(void)
 	deaths(2000, 20, 0);
 }
 
-static void dispatchers_die(void)
+static void dispatchers_die_more(void)
 {
-	deaths(3000, 0, 3);
+	deaths(6000, 0, 8);
 }
 
 static void all_die(void)
@@ -693,10 +693,10 @@ int main(int argc, char **argv)
 		{ "many", many, 0 },
 		{ "sluggish", sluggish, 0 },
 		{ "workers_die", workers_die, 90 },
-		{ "dispatchers_die", dispatchers_die, 120 },
 		{ "all_die", all_die, 120 },
 		{ "stalls", stalls, 120 },
 		{ "producers_die", producers_die, 90 },
+		{ "dispatchers_die_more", dispatchers_die_more, 300 },
 		{ "all_die_more", all_die_more, 300 },
 		{ "stalls_more", stalls_more, 300 },
 	};
