@@ -297,6 +297,12 @@ bool member_receive(struct msg_dispatcher *d, struct member *member)
 		if (!n)
 			return true;
 		member->waits = !take_letter(d, member);
+		if (member->waits && member->channel->peer_ended) {
+			// Nobody asks for it any more, and waiting for room would keep the slot of who is
+			// gone: perhaps from the worker that is to make room.
+			member_end(d, member);
+			return false;
+		}
 		if (member->waits)
 			return true;
 		letter_release(member->channel, &member->view);

@@ -23,6 +23,7 @@ SLOW = ["judges-when-gone", "refuses-when-gone", "claims-when-gone", "no-fence-l
         "block-of-another-blamed", "head-read-as-words", "answers-the-dead",
         "answers-when-gone", "land-of-the-dead", "tail-not-checked", "opens-the-dead",
         "evicted-reads-on", "closes-when-gone", "evicted-begins-work", "queue-nobody-follows",
+        "queue-waits-for-the-dead",
         "queue-window-of-results", "gathers-when-gone", "group-in-two-tables",
         "group-not-looked-again", "group-root-not-looked-at", "group-verdict-forgotten"]
 
@@ -391,6 +392,8 @@ MUTANTS = {
     "queue-safe-forgotten": [("patterns/queue_items.c",
          "\tif (item->worker)\n\t\tlist_move(&item->worker->safe, &item->place);\n\telse\n\t\titem_free",
          "\titem_free")],
+    "queue-waits-for-the-dead": [("patterns/queue_members.c",
+         "\t\tif (member->waits && member->channel->peer_ended) {", "\t\tif (0) {")],
     "evicted-begins-work": [("patterns/queue_work.c",
          "\tif (!err)\n\t\terr = letter_ours(worker->pattern.region);\n\tif (err)\n\t\treturn err;\n"
          "\tif (!worker->ready)", "\tif (err)\n\t\treturn err;\n\tif (!worker->ready)")],
