@@ -99,6 +99,7 @@ void channel_forget(struct msg_channel *channel)
 	if (channel->deed != DEED_SHARED)
 		land_release(region, channel->deed);
 	region->channel[channel->index] = NULL;
+	region->channels_held--;
 	if (channel->topic)
 		topic_forget_channel(channel->topic, channel);
 	context_free(region->context, channel);
@@ -228,6 +229,7 @@ int channel_create(struct msg_region *region, const struct msg_channel_options *
 	channel->flights_end = &channel->flights;
 	channel->fenced = 0;
 	region->channel[i] = channel;
+	region->channels_held++;
 	if (kind != KIND_TOPIC) {
 		channel->limit = ring_limit(channel->ring_size);
 		ring_tx_init(&channel->tx, region_pointer(region, channel->ring_offset),

@@ -102,6 +102,7 @@ struct msg_region {
 	bool beating;
 	struct peer_view *view;        /* [geo.slots] */
 	struct msg_channel **channel;  /* [geo.channels] by control block */
+	uint32_t channels_held;        /* how many of them there are */
 	uint32_t *generation;          /* [geo.channels] the last used of each control block */
 	bool *deed_used;               /* [geo.deeds] */
 	struct msg_listener *listener[WIRE_ENDPOINTS];

@@ -31,7 +31,7 @@
 void context_scan(struct msg_context *context, bool live_only)
 {
 	struct msg_region *region;
-	uint32_t i;
+	uint32_t i, left;
 
 	for (region = context->regions; region; region = region->next) {
 		if (region->error)
@@ -40,9 +40,12 @@ void context_scan(struct msg_context *context, bool live_only)
 			presence_scan_live(region);
 		else
 			presence_scan(region);
-		for (i = 0; i < region->geo.channels; i++)
-			if (region->channel[i])
+		left = region->channels_held;
+		for (i = 0; left && i < region->geo.channels; i++)
+			if (region->channel[i]) {
 				channel_settle(region->channel[i]);
+				left--;
+			}
 		buffers_reap(region);
 		patterns_tend(region);
 	}
