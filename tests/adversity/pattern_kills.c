@@ -220,7 +220,7 @@ static void join_all(bool asking)
 static void pattern_kills(void)
 {
 	const char *text = getenv("KILLS");
-	uint64_t wanted = text ? strtoull(text, NULL, 10) : 400, random = 54321, killed[ROLES] = { 0 };
+	uint64_t wanted = text ? strtoull(text, NULL, 10) : 300, random = 54321, killed[ROLES] = { 0 };
 	unsigned i;
 
 	alarm((unsigned)(400 + wanted / 5));
