@@ -314,6 +314,8 @@ static int take_name(struct gathering *g)
 		return -EAGAIN;
 	}
 	set_phase(g, GROUP_FOUNDER);
+	// Who has us in the table of a founder that is gone waits for us to move.
+	presence_wake_all(g->region);
 	return g->region->error;
 }
 

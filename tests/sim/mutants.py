@@ -23,7 +23,8 @@ SLOW = ["judges-when-gone", "refuses-when-gone", "claims-when-gone", "no-fence-l
         "block-of-another-blamed", "head-read-as-words", "answers-the-dead",
         "answers-when-gone", "land-of-the-dead", "tail-not-checked", "opens-the-dead",
         "evicted-reads-on", "closes-when-gone", "evicted-begins-work", "queue-nobody-follows",
-        "queue-waits-for-the-dead",
+        "queue-waits-for-the-dead", "evicted-reads-a-part", "group-ticket-not-compared",
+        "gathers-without-rest", "group-founder-wakes-nobody",
         "queue-window-of-results", "gathers-when-gone", "group-in-two-tables",
         "group-not-looked-again", "group-root-not-looked-at", "group-verdict-forgotten"]
 
@@ -149,9 +150,8 @@ MUTANTS = {
          "\t\tregion_store_release64(slot_deed(region, region->index, index), DEED_NONE);",
          "\t\treturn;")],
     "linger-not": [("channel.c",
-         "\tchannel->lingering = true;\n"
-         "\tpresence_wake(region, channel->peer_slot, false);\n"
-         "\tlinger_check(channel);",
+         "\tif (region->error)\n\t\tchannel_forget(channel);\n\telse\n"
+         "\t\tlinger_check(channel);",
          "\tchannel_destroy(channel);")],
     "linger-for-ever": [("channel.c",
          "\tif (channel->lingering) {\n"
@@ -433,6 +433,8 @@ MUTANTS = {
          "\t       !find_table(g, slot, life, ticket, &generation) &&\n", "\t       !(generation = 0) &&\n")],
     "gathers-without-rest": [("patterns/gather.c",
          "\t\tif (err)\n\t\t\twait_pause(context, NS_PER_MS);\n", "")],
+    "group-founder-wakes-nobody": [("patterns/gather.c",
+         "waits for us to move.\n\tpresence_wake_all(g->region);\n", "waits for us to move.\n")],
     "gathers-when-gone": [("patterns/gather.c",
          "i < g->region->geo.slots && !g->region->error; i++) {\n\t\t*generation",
          "i < g->region->geo.slots; i++) {\n\t\t*generation"),
