@@ -248,8 +248,10 @@ static bool take_letter(struct msg_caller *caller, struct letter_view *view, str
 		caller->stats.late++;
 		give_back(caller, view);
 	} else if (type == CALL_REFUSAL) {
+		int err = letter_ours(caller->pattern.region);
+
 		give_back(caller, view);
-		entry_end(caller, entry, -ECANCELED);
+		entry_end(caller, entry, err ? err : -ECANCELED);
 	} else if (entry->alone) {
 		int err;
 
