@@ -74,6 +74,8 @@ bool channel_update_released(struct msg_channel *channel)
 	// (A look at one that we closed may end with its being freed.)
 	if (STATUS_STATE(channel->their_status) == CHANNEL_CONNECT && !channel->lingering)
 		channel_check(channel);
+	if (channel->region->error)
+		return true;
 	// Pairs with the release in channel_opened.
 	if (STATUS_STATE(channel->their_status) != CHANNEL_OPEN &&
 		region_load_acquire32(&channel->theirs->peer_generation) != channel->generation)

@@ -47,6 +47,7 @@ struct msg_caller {
 	struct entry *entries, *free, *ended, **ended_end;
 	uint32_t count, tells;
 	bool blocked;          /* cancels wait for room */
+	bool starting;         /* so does a request: then only that says what is wanted */
 	int error;
 	enum shown shown;
 	struct letter_view view;
@@ -100,7 +101,11 @@ static void entry_tell(struct msg_caller *caller, struct entry *entry)
 	};
 	bool waited = entry->tell;
 
-	entry->tell = letter_post(caller->channel, &letter, &caller->blocked) == -EAGAIN;
+	if (caller->starting)
+		caller->blocked = letter_send(caller->channel, &letter) == -EAGAIN;
+	else
+		letter_post(caller->channel, &letter, &caller->blocked);
+	entry->tell = caller->blocked;
 	caller->tells += entry->tell - waited;
 }
 
@@ -422,7 +427,9 @@ static int send_request(struct msg_caller *caller, const struct letter *letter, 
 		if (!deadline || (err != -EAGAIN && !s.flights))
 			return err;
 		letter_want(caller->channel, true);
+		caller->starting = true;
 		err = wait_for_channel(context, can_start, &s, deadline);
+		caller->starting = false;
 		letter_want(caller->channel, caller->blocked);
 		if (err)
 			return s.flights ? -ENOSPC : err;
