@@ -44,6 +44,8 @@ void conn_close(struct place *place, struct conn *conn)
 {
 	conn->end->over = true;
 	conn->end->channel = NULL;
+	if (!conn->end->faults)
+		msg_fault_of(conn->channel, &conn->end->untold);
 	fault_moment(place->peer);
 	msg_close(conn->channel);
 	if (!place->region->error)
@@ -190,17 +192,18 @@ void meet_accept(struct place *place)
 
 static void fault_told(struct place *place, const struct msg_event *event)
 {
+	struct sim_end *end = NULL;
 	struct msg_fault fault;
 	unsigned i;
 
-	for (i = 0; i < CONNS; i++)
+	// Of two that found the same, the one that wasn't told yet.
+	for (i = 0; i < CONNS && (!end || end->faults); i++)
 		if (place->conn[i].channel && msg_fault_of(place->conn[i].channel, &fault) &&
-			fault.offset == event->fault.offset && fault.what == event->fault.what &&
-			fault.seen == event->fault.seen) {
-			oracle_fault(place->conn[i].end, &event->fault);
-			return;
-		}
-	if (!sim.config.lies && !sim.spoiled)
+			oracle_same_fault(&fault, &event->fault))
+			end = place->conn[i].end;
+	if (end)
+		oracle_fault(end, &event->fault);
+	else if (!sim.config.lies && !sim.spoiled)
 		sim_fail("fault: %s: 0x%llx at %s", event->fault.what,
 			(unsigned long long)event->fault.seen, name_word(event->fault.offset));
 }

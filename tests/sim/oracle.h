@@ -22,6 +22,7 @@ struct sim_end {
 	unsigned delivered, released;
 	unsigned taking;           /* at most so many more by a call that is under way */
 	unsigned faults;           /* told by events */
+	struct msg_fault untold;   /* found, and not yet told when it was closed */
 	bool over;                 /* closed, left or died: no more comes of it */
 	bool cut;                  /* ... because it was evicted */
 	unsigned number;
@@ -62,7 +63,8 @@ void oracle_closed(struct sim_end *end);
 bool oracle_may_fail(const struct sim_end *end);
 /* What a peer believes of a channel makes sense, whatever it read. */
 void oracle_private(const struct sim_end *end, const struct msg_channel *channel);
-/* A fault was told of the peer in that slot. */
+bool oracle_same_fault(const struct msg_fault *a, const struct msg_fault *b);
+/* The end was told this fault; or one that was closed and had found the same. */
 void oracle_fault(struct sim_end *end, const struct msg_fault *fault);
 /* The peer left the region, or found out that it was evicted. */
 void oracle_left(struct sim_seat *seat, bool evicted);

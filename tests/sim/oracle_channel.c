@@ -329,8 +329,28 @@ void oracle_private(const struct sim_end *end, const struct msg_channel *channel
 			end->number, rx->head, rx->released, rx->mask + 1);
 }
 
+bool oracle_same_fault(const struct msg_fault *a, const struct msg_fault *b)
+{
+	return a->what == b->what && a->offset == b->offset && a->seen == b->seen;
+}
+
+// Who was closed before its fault was told, where that was the same as end's; else end.
+static struct sim_end *closed_untold(struct sim_end *end, const struct msg_fault *fault)
+{
+	unsigned i;
+
+	for (i = 0; i < end_count; i++)
+		if (ends[i].seat == end->seat && ends[i].life == end->life && !ends[i].faults &&
+			oracle_same_fault(&ends[i].untold, fault))
+			return &ends[i];
+	return end;
+}
+
 void oracle_fault(struct sim_end *end, const struct msg_fault *fault)
 {
+	// An event doesn't name the channel, and two may have read the same block of a liar.
+	if (end->faults)
+		end = closed_untold(end, fault);
 	if (!sim.config.lies && !sim.spoiled)
 		sim_fail("fault: %s: 0x%llx at %s", fault->what, (unsigned long long)fault->seen,
 			name_word(fault->offset + end->seat->where * SIM_SPAN));
