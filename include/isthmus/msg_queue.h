@@ -171,7 +171,7 @@ void msg_dispatcher_close(struct msg_dispatcher *dispatcher);
 /* Dispatches, or stands by, until the deadline; with one that has passed: does what can be done at
  * once. Returns 0 when it has just become the dispatcher, once each time; else -EAGAIN or
  * -ETIMEDOUT; -ENOSPC: this peer has no endpoint left; -EPROTOTYPE at once: something else has that
- * name (it stands by for it all the same).
+ * name (it stands by for it all the same, and says so again every 10 ms).
  * A dispatcher among the items of msg_wait works (or stands by) as long as the wait lasts, and is
  * ready when this would return something else than -ETIMEDOUT. What does neither for long makes
  * everybody wait. */

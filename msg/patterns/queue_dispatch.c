@@ -19,14 +19,22 @@ static bool is_foreign(struct msg_dispatcher *d, const struct endpoint_place *pl
 	       again.generation == place->generation;
 }
 
-// Standing by: is the name free? Looks once for each look at who is there.
+// Is it time to say that something else has the name? Not each time that the app asks: who only has
+// to write a kind for it must not keep those awake that stand by.
+static bool foreign_news(const struct msg_dispatcher *d)
+{
+	return d->foreign && context_now(d->pattern.region->context) >= d->foreign_again;
+}
+
+// Standing by: is the name free? Looks once for each look at who is there, and before it is called
+// foreign.
 static void try_name(struct msg_dispatcher *d)
 {
 	struct msg_region *region = d->pattern.region;
 	struct endpoint_place place;
 	int err;
 
-	if (d->looked && d->looked == region->context->last_scan_ns)
+	if (d->looked && d->looked == region->context->last_scan_ns && !foreign_news(d))
 		return;
 	d->looked = region->context->last_scan_ns;
 	d->foreign = false;
@@ -199,7 +207,7 @@ static bool step(struct pattern *pattern)
 	struct msg_dispatcher *d = (struct msg_dispatcher *)pattern;
 
 	advance(d);
-	return d->error || d->foreign || (d->listener && !d->told);
+	return d->error || foreign_news(d) || (d->listener && !d->told);
 }
 
 static uint64_t due(struct pattern *pattern)
@@ -208,7 +216,7 @@ static uint64_t due(struct pattern *pattern)
 	uint64_t when = MSG_FOREVER;
 
 	if (!d->listener)
-		return when;
+		return d->foreign ? d->foreign_again : when;
 	if (d->unknown)
 		when = d->sweep;
 	if (d->starved && d->starved < when)
@@ -296,8 +304,9 @@ int msg_dispatcher_run(struct msg_dispatcher *d, uint64_t deadline)
 		return err ? err : d->error;
 	if (d->foreign) {
 		// The next call looks anew.
-		d->foreign = false;
 		d->looked = 0;
+		d->foreign_again = context_now(d->pattern.region->context) +
+			DISPATCH_FOREIGN_NS;
 		return -EPROTOTYPE;
 	}
 	d->told = true;

@@ -103,6 +103,7 @@ struct msg_dispatcher {
 	int error;
 	uint64_t looked;               /* standing by: when everybody was looked at */
 	bool foreign;                  /* ... what has the name is no dispatcher */
+	uint64_t foreign_again;        /* ... which is not said before then */
 	uint32_t window;
 	uint32_t limit;                /* of known items */
 	uint32_t deliveries;           /* of one item that comes back undone */
@@ -119,8 +120,9 @@ struct msg_dispatcher {
 	struct msg_queue_stats stats;
 };
 
-#define DISPATCH_HOLD_NS  (250 * NS_PER_MS)
-#define DISPATCH_SWEEP_NS (100 * NS_PER_MS)
+#define DISPATCH_HOLD_NS    (250 * NS_PER_MS)
+#define DISPATCH_SWEEP_NS   (100 * NS_PER_MS)
+#define DISPATCH_FOREIGN_NS (10 * NS_PER_MS)
 
 /* ---- queue_items.c ---- */
 struct item *item_find(struct msg_dispatcher *d, struct item_id id);

@@ -216,6 +216,7 @@ static void alone(void)
 	struct msg_worker *worker;
 	struct msg_work work, other;
 	struct msg_wait_item items[3];
+	uint64_t said;
 	unsigned i;
 
 	EQUAL(msg_producer_open(a, "", NULL, &producer), -EINVAL);
@@ -236,11 +237,19 @@ static void alone(void)
 	CHECK(!msg_dispatcher_active(dispatcher));
 	EQUAL(msg_dispatcher_run(dispatcher, 0), 0);
 	CHECK(msg_dispatcher_active(dispatcher));
-	// A name that something else has: said as long as it is so.
+	// A name that something else has: said as long as it is so, but who ignores that still
+	// sleeps in between.
 	OK(msg_listen(a, "else", NULL, &listener));
 	OK(msg_dispatcher_open(b, "else", NULL, &standby));
 	EQUAL(msg_dispatcher_run(standby, in_ms(60000)), -EPROTOTYPE);
+	said = msg_now_ns();
 	EQUAL(msg_dispatcher_run(standby, in_ms(60000)), -EPROTOTYPE);
+	items[0] = (struct msg_wait_item){ .type = MSG_WAIT_PATTERN, .pattern = standby };
+	for (i = 0; i < 4; i++) {
+		EQUAL(msg_wait(items, 1, in_ms(60000)), 1);
+		EQUAL(msg_dispatcher_run(standby, 0), -EPROTOTYPE);
+	}
+	CHECK(msg_now_ns() - said >= 40 * MS);
 	msg_unlisten(listener);
 	OK(msg_dispatcher_run(standby, in_ms(60000)));
 	msg_dispatcher_close(standby);
