@@ -108,6 +108,18 @@ static void pools_trim(struct msg_region *region, unsigned keep)
 	}
 }
 
+bool pools_spare(struct msg_region *region)
+{
+	const struct pool *pool;
+
+	for (pool = region->pools; pool && !pool_empty(pool); pool = pool->next)
+		;
+	if (!pool)
+		return false;
+	pools_trim(region, 0);
+	return true;
+}
+
 static struct block *pool_take(struct msg_region *region, struct pool *pool, uint64_t size)
 {
 	struct block *block, *rest;
@@ -171,10 +183,6 @@ static int take(struct msg_region *region, uint64_t size, struct msg_buffer *buf
 		pool = pool_create(region, chunk, &err);
 	if (!pool)
 		pool = pool_create(region, size, &err);
-	if (!pool && err == -ENOSPC) {
-		pools_trim(region, 0);
-		pool = pool_create(region, size, &err);
-	}
 	if (!pool)
 		return err;
 	if (!buffer->block)

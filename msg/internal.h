@@ -332,6 +332,8 @@ void buffer_reap(struct msg_channel *channel);
 void buffers_reap(struct msg_region *region);
 void buffer_drop_flights(struct msg_channel *channel);
 void pools_free(struct msg_region *region);
+/* Gives the land of pools back that no buffer is in. False: there was none. */
+bool pools_spare(struct msg_region *region);
 
 /* ---- fault.c ---- */
 /* May a report of damage by who holds that slot take a line of the log? Else it is counted. */

@@ -236,17 +236,12 @@ static int claim_once(struct msg_region *region, unsigned index, uint32_t n, uin
 	return verdict == VERDICT_LOST ? -EAGAIN : -ENOMEM;
 }
 
-int land_claim(struct msg_region *region, uint64_t bytes, unsigned *index, uint64_t *offset)
+static int claim(struct msg_region *region, uint64_t grains, unsigned *index, uint64_t *offset)
 {
-	uint64_t grains = (bytes + region->geo.grain - 1) / region->geo.grain;
 	uint32_t first = 0;
 	unsigned i, tries;
 	int err = -EAGAIN;
 
-	if (!grains)
-		grains = 1;
-	if (grains > region->geo.land_size / region->geo.grain)
-		return -EMSGSIZE;
 	for (i = 0; i < region->geo.deeds && region->deed_used[i]; i++)
 		;
 	if (i == region->geo.deeds)
@@ -259,6 +254,23 @@ int land_claim(struct msg_region *region, uint64_t bytes, unsigned *index, uint6
 	*index = i;
 	*offset = region->geo.land_offset + (uint64_t)first * region->geo.grain;
 	return 0;
+}
+
+int land_claim(struct msg_region *region, uint64_t bytes, unsigned *index, uint64_t *offset)
+{
+	uint64_t grains = (bytes + region->geo.grain - 1) / region->geo.grain;
+	int err;
+
+	if (!grains)
+		grains = 1;
+	if (grains > region->geo.land_size / region->geo.grain)
+		return -EMSGSIZE;
+	err = claim(region, grains, index, offset);
+	// A pool kept for buffers to come must not stand in the way of a ring: for who sends no more
+	// buffers that would be for ever.
+	if (err == -ENOSPC && pools_spare(region))
+		err = claim(region, grains, index, offset);
+	return err;
 }
 
 void land_release(struct msg_region *region, unsigned index)

@@ -459,7 +459,7 @@ static void channels_run_out(void)
 	OK(msg_leave(region));
 }
 
-static void *refused_main(void *arg)
+static void *asking_main(void *arg)
 {
 	struct race *race = arg;
 	struct msg_region *region = test_attach(race->path, "connector");
@@ -484,11 +484,40 @@ static void land_runs_out(void)
 	EQUAL(msg_connect(region, "nobody", NULL, &channel, in_ms(30)), -ETIMEDOUT);
 	EQUAL(msg_connect(region, "nobody", NULL, &channel, 0), -ETIMEDOUT);
 	OK(msg_listen(region, "big", &options, &listener));
-	CHECK(!pthread_create(&thread, NULL, refused_main, &race));
+	CHECK(!pthread_create(&thread, NULL, asking_main, &race));
 	EQUAL(msg_accept(listener, &channel, in_ms(60000)), -ENOSPC);
 	pthread_join(thread, NULL);
 	EQUAL(race.result, -ECONNREFUSED);
 	EQUAL(msg_accept(listener, &channel, 0), -EAGAIN);
+	OK(msg_leave(region));
+}
+
+// Land that is kept for buffers to come is given to a ring where there is no other.
+static void spare_land(void)
+{
+	const char *path = test_region(MEGA);
+	struct msg_region *region = test_attach(path, "listener");
+	struct msg_channel_options options = { .ring = 1024 };
+	struct race race = { path, NULL, 1 };
+	struct msg_region_info before, now;
+	struct msg_buffer *small, *rest;
+	struct msg_listener *listener;
+	struct msg_channel *channel;
+	pthread_t thread;
+
+	OK(msg_buffer_alloc(region, 1, &small));
+	msg_region_describe(region, &before);
+	OK(msg_listen(region, "big", &options, &listener));
+	CHECK(!pthread_create(&thread, NULL, asking_main, &race));
+	// The other side's ring first; then all the rest.
+	while (msg_region_describe(region, &now), now.land_free == before.land_free)
+		msg_sleep_until(in_ms(1));
+	OK(msg_buffer_alloc(region, now.land_free, &rest));
+	msg_buffer_free(small);
+	OK(msg_accept(listener, &channel, in_ms(60000)));
+	pthread_join(thread, NULL);
+	OK(race.result);
+	msg_buffer_free(rest);
 	OK(msg_leave(region));
 }
 
@@ -591,6 +620,7 @@ int main(int argc, char **argv)
 		{ "killed_slots_come_back_late", killed_slots_come_back_late, 0 },
 		{ "channels_run_out", channels_run_out, 0 },
 		{ "land_runs_out", land_runs_out, 0 },
+		{ "spare_land", spare_land, 0 },
 		{ "crowd", crowd, 120 },
 		{ "crowd_on_garbage", crowd_on_garbage, 120 },
 	};
