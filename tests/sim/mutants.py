@@ -17,9 +17,11 @@ import sys
 import tempfile
 
 SEEDS = 20000  # the budget of each
-SLOW_SEEDS = 400000
-SLOW = ["judges-when-gone", "refuses-when-gone", "claims-when-gone", "no-fence-look-around",
-        "scans-when-gone", "publishes-when-gone", "released-after-generation",
+SLOW_SEEDS = 100000
+SLOW = ["refuses-when-gone", "no-fence-look-around", "publishes-when-gone"]
+# Seen once, by the seed for whose sake they were put in, which scenarios that came later have moved: nobody
+# knows how many seeds they need now. Run by name only.
+RARE = ["judges-when-gone", "claims-when-gone", "scans-when-gone", "released-after-generation",
         "block-of-another-blamed", "head-read-as-words", "answers-the-dead",
         "answers-when-gone", "land-of-the-dead", "tail-not-checked", "opens-the-dead",
         "evicted-reads-on", "closes-when-gone", "evicted-begins-work", "queue-nobody-follows",
@@ -487,7 +489,7 @@ def affected(work, files):
 
 def run(compiler, root, base, name):
     """(caught, what was seen)"""
-    seeds = SLOW_SEEDS if name in SLOW else SEEDS
+    seeds = SLOW_SEEDS if name in SLOW + RARE else SEEDS
     with tempfile.TemporaryDirectory(prefix="isthmus-mutant-") as work:
         wrong = mutate(root, work, name)
         if wrong:
@@ -514,7 +516,7 @@ def run(compiler, root, base, name):
 
 def main():
     root, compiler = sys.argv[1:3]
-    names = sys.argv[3:] or [name for name in MUTANTS if name not in SLOW]
+    names = sys.argv[3:] or [name for name in MUTANTS if name not in SLOW + RARE]
     if names == ["--slow"]:
         names = SLOW
     missed = 0
