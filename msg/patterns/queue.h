@@ -51,6 +51,7 @@ enum queue_figure {
 	QUEUE_FIGURE_DONE = 1,
 	QUEUE_FIGURE_REDELIVERED = 2,
 	QUEUE_FIGURE_FAILED = 3,
+	QUEUE_FIGURES
 };
 
 struct item_id {
@@ -91,7 +92,7 @@ struct queue_link {
 	uint64_t hello[3];         /* words 0..2 of the first letter */
 	uint32_t granted;
 	uint64_t connects;
-	uint64_t shown[4];         /* figures in the control block */
+	uint64_t shown[QUEUE_FIGURES]; /* figures in the control block */
 };
 
 int link_begin(struct queue_link *link, struct msg_region *region, const char *name,
@@ -108,6 +109,9 @@ void link_fault(struct queue_link *link, const char *what, const struct letter_v
 uint64_t link_due(const struct queue_link *link);
 void link_end(struct queue_link *link);
 void link_figures(struct queue_link *link, const struct msg_queue_stats *stats);
+
+/* Writes QUEUE_FIGURES figures into our control block, if one of them isn't what `shown` says is there. */
+void queue_figures(struct msg_channel *channel, uint64_t *shown, const uint64_t *now);
 
 /* A copy of bytes that may lie in the region; NULL: no memory. */
 void *queue_copy(struct msg_region *region, const void *data, size_t len);

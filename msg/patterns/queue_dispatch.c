@@ -53,17 +53,11 @@ static void try_name(struct msg_dispatcher *d)
 
 static void figures(struct member *member)
 {
-	if (member->shown[0] == member->count && member->shown[1] == member->done &&
-		member->shown[2] == member->redelivered && member->shown[3] == member->failed)
-		return;
-	member->shown[0] = member->count;
-	member->shown[1] = member->done;
-	member->shown[2] = member->redelivered;
-	member->shown[3] = member->failed;
-	letter_figure(member->channel, QUEUE_FIGURE_OUTSTANDING, member->count);
-	letter_figure(member->channel, QUEUE_FIGURE_DONE, member->done);
-	letter_figure(member->channel, QUEUE_FIGURE_REDELIVERED, member->redelivered);
-	letter_figure(member->channel, QUEUE_FIGURE_FAILED, member->failed);
+	const uint64_t now[QUEUE_FIGURES] = {
+		member->count, member->done, member->redelivered, member->failed,
+	};
+
+	queue_figures(member->channel, member->shown, now);
 }
 
 // A producer that doesn't read must not hold workers up: where many results wait for it, they are

@@ -61,7 +61,7 @@ struct member {
 	uint32_t reports;          /* worker: told of before REPORTED */
 	uint32_t strays;           /* worker: what it holds and we don't wait for */
 	uint64_t instance;         /* producer */
-	uint64_t done, redelivered, failed, shown[4]; /* figures; and those in the control block */
+	uint64_t done, redelivered, failed, shown[QUEUE_FIGURES]; /* figures; and those in the control block */
 	struct node items;         /* producer: all of its items, by `owned` */
 	struct node finished;      /* producer: results to be sent, by `place` */
 	struct node held;          /* worker: what it holds, by `place` */

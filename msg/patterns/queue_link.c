@@ -143,20 +143,28 @@ void link_end(struct queue_link *link)
 		msg_close(link->channel);
 }
 
+void queue_figures(struct msg_channel *channel, uint64_t *shown, const uint64_t *now)
+{
+	unsigned i = 0;
+
+	while (i < QUEUE_FIGURES && shown[i] == now[i])
+		i++;
+	if (i == QUEUE_FIGURES)
+		return;
+	for (i = 0; i < QUEUE_FIGURES; i++) {
+		shown[i] = now[i];
+		letter_figure(channel, i, now[i]);
+	}
+}
+
 void link_figures(struct queue_link *link, const struct msg_queue_stats *stats)
 {
-	if (!link->channel || (link->shown[0] == stats->outstanding &&
-		link->shown[1] == stats->done && link->shown[2] == stats->redelivered &&
-		link->shown[3] == stats->failed))
-		return;
-	link->shown[0] = stats->outstanding;
-	link->shown[1] = stats->done;
-	link->shown[2] = stats->redelivered;
-	link->shown[3] = stats->failed;
-	letter_figure(link->channel, QUEUE_FIGURE_OUTSTANDING, stats->outstanding);
-	letter_figure(link->channel, QUEUE_FIGURE_DONE, stats->done);
-	letter_figure(link->channel, QUEUE_FIGURE_REDELIVERED, stats->redelivered);
-	letter_figure(link->channel, QUEUE_FIGURE_FAILED, stats->failed);
+	const uint64_t now[QUEUE_FIGURES] = {
+		stats->outstanding, stats->done, stats->redelivered, stats->failed,
+	};
+
+	if (link->channel)
+		queue_figures(link->channel, link->shown, now);
 }
 
 void *queue_copy(struct msg_region *region, const void *data, size_t len)
