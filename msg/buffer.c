@@ -168,6 +168,23 @@ void buffers_reap(struct msg_region *region)
 			buffer_reap(region->channel[i]);
 }
 
+void buffers_want(struct msg_region *region, bool want)
+{
+	uint32_t i;
+
+	for (i = 0; i < region->geo.channels && !region->error; i++) {
+		struct msg_channel *channel = region->channel[i];
+
+		if (!channel || (want ? !channel->flights || region_load32(&channel->mine->want) :
+					!channel->flights_wanted))
+			continue;
+		if (!presence_check_self(region))
+			return;
+		channel->flights_wanted = want;
+		region_store32(&channel->mine->want, want);
+	}
+}
+
 static int take(struct msg_region *region, uint64_t size, struct msg_buffer *buffer)
 {
 	uint64_t chunk = pool_size(region);

@@ -59,7 +59,8 @@ struct peer_view {
 	uint32_t peer_id, vectors, abilities;
 	uint32_t told_id, former_id;
 	unsigned told_end;       /* how the life in told_life ended: enum claim_state; 0: lives */
-	bool requests;           /* its control blocks changed since the listeners looked */
+	uint16_t asked[WIRE_ENDPOINTS]; /* by endpoint: the listener has looked at the blocks before
+				   * that one since the slot changed last */
 	uint32_t former_epoch;   /* of the last one that the app was told is gone; 0: none */
 	uint64_t heart_claim;    /* whose heart is watched */
 	uint64_t beat;
@@ -106,6 +107,7 @@ struct msg_region {
 	uint32_t *generation;          /* [geo.channels] the last used of each control block */
 	bool *deed_used;               /* [geo.deeds] */
 	struct msg_listener *listener[WIRE_ENDPOINTS];
+	uint32_t ask_first;      /* the slot whose turn it is to be answered */
 	uint32_t endpoint_generation[WIRE_ENDPOINTS];
 	struct pool *pools;
 	struct msg_buffer *buffers; /* that aren't free yet */
@@ -179,6 +181,7 @@ struct msg_channel {
 	uint32_t run_size;       /* of each message */
 	uint32_t run_left;       /* messages not yet taken; 0: no run */
 	uint64_t stream_offset;  /* bytes of the oldest message already read by msg_read */
+	bool flights_wanted;     /* `want` is set for them: see buffers_want */
 	unsigned deed;           /* of my ring; DEED_SHARED: of somebody else */
 	uint64_t ring_offset;
 	uint32_t ring_size;
@@ -330,6 +333,9 @@ int64_t buffer_send_copy(struct msg_channel *channel, const void *data, size_t l
 void buffer_reap(struct msg_channel *channel);
 /* Takes back what the receivers of all channels have released. */
 void buffers_reap(struct msg_region *region);
+/* Who waits for any buffer to land must be rung by whoever releases one: says so on all channels on
+ * which some are under way; or no more. */
+void buffers_want(struct msg_region *region, bool want);
 void buffer_drop_flights(struct msg_channel *channel);
 void pools_free(struct msg_region *region);
 /* Gives the land of pools back that no buffer is in. False: there was none. */

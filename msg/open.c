@@ -172,8 +172,11 @@ int connect_step(struct connecting *c, struct msg_channel **result)
 	if (!connect_answered(c)) {
 		uint64_t now = context_now(region->context);
 
-		// A ring can be lost while QEMU doesn't yet know the peer: again until answered.
+		// A ring can be lost while QEMU doesn't yet know the peer: again until answered. And a
+		// refusal that another's has overwritten is said again if our slot changes.
 		if (now >= c->ring_again) {
+			if (c->ring_again && !region->error)
+				presence_changed(region);
 			presence_wake(region, c->place.slot, true);
 			c->ring_again = now + RING_AGAIN_NS;
 		}
@@ -285,27 +288,25 @@ static bool request_waits(const struct msg_region *region, struct request *r, ui
 	return true;
 }
 
+// Each block is looked at once for each change of its slot: who asks for what it can't have, and goes on
+// asking, is refused once for each, and not without end. Slot by slot in turn, whoever asks most.
 static bool find_request(struct msg_listener *listener, struct request *r)
 {
 	struct msg_region *region = listener->region;
-	uint32_t endpoint;
+	uint32_t endpoint, i;
 
-	for (r->slot = 0; r->slot < region->geo.slots; r->slot++) {
-		struct peer_view *view = &region->view[r->slot];
-		bool waiting = false;
+	for (i = 0; i < region->geo.slots; i++) {
+		uint16_t *asked;
 
-		if (!view->requests || !view->life || r->slot == region->index)
+		r->slot = (region->ask_first + i) % region->geo.slots;
+		if (!region->view[r->slot].life || r->slot == region->index)
 			continue;
-		for (r->index = 0; r->index < region->geo.channels; r->index++) {
-			if (!request_waits(region, r, &endpoint))
-				continue;
-			waiting = true;
-			if (endpoint == listener->index)
+		asked = &region->view[r->slot].asked[listener->index];
+		for (; *asked < region->geo.channels; ++*asked) {
+			r->index = *asked;
+			if (request_waits(region, r, &endpoint) && endpoint == listener->index)
 				return true;
 		}
-		// Nothing for any listener: not looked at again before the slot changes.
-		if (!waiting)
-			view->requests = false;
 	}
 	return false;
 }
@@ -341,6 +342,8 @@ static int answer(struct msg_listener *listener, const struct request *r,
 	uint64_t status;
 	int err;
 
+	region->view[r->slot].asked[listener->index] = (uint16_t)(r->index + 1);
+	region->ask_first = r->slot + 1;
 	if (region_load32(&block->kind) != (uint32_t)listener->kind) {
 		refuse(listener, r, REASON_BAD_KIND);
 		return -EAGAIN;
@@ -404,11 +407,15 @@ int msg_accept(struct msg_listener *listener, struct msg_channel **result, uint6
 {
 	struct msg_region *region = listener->region;
 	struct request r;
+	uint32_t tries;
 	int err;
 
-	for (;;) {
+	for (tries = 0;; tries++) {
 		if (!presence_check_self(region))
 			return region->error;
+		// Each slot had its turn: who asks anew faster than it is refused must not keep us.
+		if (tries >= region->geo.slots && context_now(region->context) >= deadline)
+			return deadline ? -ETIMEDOUT : -EAGAIN;
 		err = wait_for(region->context, accept_ready, listener, deadline);
 		if (err)
 			return err;

@@ -306,6 +306,15 @@ static void view_end(struct msg_region *region, uint32_t index, uint64_t claim)
 	channels_check_slot(region, index);
 }
 
+// Something may ask our listeners there.
+static void view_ask_anew(struct peer_view *view)
+{
+	unsigned i;
+
+	for (i = 0; i < WIRE_ENDPOINTS; i++)
+		view->asked[i] = 0;
+}
+
 // Who holds the slot now, if its holder is ready to be seen.
 static bool view_take(struct msg_region *region, uint32_t index, uint64_t claim)
 {
@@ -319,7 +328,7 @@ static bool view_take(struct msg_region *region, uint32_t index, uint64_t claim)
 	view->vectors = region_load32(&slot->vectors);
 	view->abilities = region_load32(&slot->abilities);
 	view->last_rung = 0;
-	view->requests = true;
+	view_ask_anew(view);
 	name_read(view->name, slot->name);
 	view->life = claim;
 	return true;
@@ -397,7 +406,7 @@ static bool slot_scan(struct msg_region *region, uint32_t i)
 	changes = region_load_acquire32(&slot->changes);
 	if (changes != view->changes) {
 		view->changes = changes;
-		view->requests = true;
+		view_ask_anew(view);
 		channels_check_slot(region, i);
 	}
 	if ((!region->slot || i != region->index) && !can_ring_us(region, view))

@@ -29,8 +29,10 @@
  * that), and gives both to the same msg_wait.
  *
  * Errors, time and threads are as in <isthmus/msg.h>. In the lists of msg_wait the handles are
- * items of type MSG_WAIT_PATTERN. Further errors of any function here: -EPROTOTYPE, what listens
- * under the name is no dispatcher. Wire format: docs/wire-format.md, "Queues".
+ * items of type MSG_WAIT_PATTERN. Further error of any function here: -EPROTOTYPE, what listens
+ * under the name is no dispatcher. Nothing was done then, and nothing is lost: producers and workers
+ * keep what they have, ask again every 10 ms, and say so once for each time; a dispatcher that gets
+ * the name finds them. Wire format: docs/wire-format.md, "Queues".
  */
 #ifndef ISTHMUS_MSG_QUEUE_H
 #define ISTHMUS_MSG_QUEUE_H

@@ -427,9 +427,14 @@ static int send_request(struct msg_caller *caller, const struct letter *letter, 
 		if (!deadline || (err != -EAGAIN && !s.flights))
 			return err;
 		letter_want(caller->channel, true);
+		// Which of our receivers gives land back first is not known.
+		if (s.flights)
+			buffers_want(caller->pattern.region, true);
 		caller->starting = true;
 		err = wait_for_channel(context, can_start, &s, deadline);
 		caller->starting = false;
+		if (s.flights)
+			buffers_want(caller->pattern.region, false);
 		letter_want(caller->channel, caller->blocked);
 		if (err)
 			return s.flights ? -ENOSPC : err;

@@ -86,6 +86,7 @@ struct queue_link {
 	bool searching;            /* connecting is in use */
 	bool blocked;              /* we wait for room */
 	int error;                 /* for good */
+	bool wrong;                /* something else has the name; the app wasn't told of this try */
 	uint64_t retry;            /* not before */
 	struct connecting connecting;
 	struct msg_channel *channel; /* not LOOKING */
@@ -97,6 +98,14 @@ struct queue_link {
 
 int link_begin(struct queue_link *link, struct msg_region *region, const char *name,
 	const struct msg_queue_options *options, uint64_t hello, uint64_t number);
+/* Is there an error to tell? */
+REGION_INLINE bool link_fails(const struct queue_link *link)
+{
+	return link->error || link->wrong;
+}
+
+/* Which; -EPROTOTYPE once for each try. 0: none. */
+int link_tell(struct queue_link *link);
 /* Goes on connecting. True: UP, or an error for good. */
 bool link_step(struct queue_link *link);
 /* The next letter from the dispatcher: true. False: none, or the link is not up (any more). */

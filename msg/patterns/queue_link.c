@@ -56,7 +56,9 @@ static void link_connect(struct queue_link *link)
 		return;
 	connect_abandon(&link->connecting);
 	link->searching = false;
-	if (err == -ESTALE || err == -ENODEV || err == -EPROTOTYPE) {
+	// Whoever has the name now, its dispatcher may come back: what was put is kept for that.
+	link->wrong = err == -EPROTOTYPE;
+	if (err == -ESTALE || err == -ENODEV) {
 		link->error = err;
 	} else if (err) {
 		link->channel = NULL;
@@ -72,6 +74,14 @@ static void link_connect(struct queue_link *link)
 		if (err)
 			link_failed(link, err);
 	}
+}
+
+int link_tell(struct queue_link *link)
+{
+	bool wrong = link->wrong;
+
+	link->wrong = false;
+	return link->error ? link->error : wrong ? -EPROTOTYPE : 0;
 }
 
 bool link_step(struct queue_link *link)

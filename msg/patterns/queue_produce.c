@@ -221,7 +221,7 @@ static bool step(struct pattern *pattern)
 	struct msg_producer *producer = (struct msg_producer *)pattern;
 
 	advance(producer);
-	return producer->done.first || producer->link.error;
+	return producer->done.first || link_fails(&producer->link);
 }
 
 static uint64_t due(struct pattern *pattern)
@@ -317,7 +317,7 @@ static bool can_put(void *arg)
 	struct putting *p = arg;
 
 	advance(p->producer);
-	return p->producer->link.error || has_room(p->producer, p->len) || p->producer->done.first;
+	return link_fails(&p->producer->link) || has_room(p->producer, p->len) || p->producer->done.first;
 }
 
 // pattern_wait for another condition than step.
@@ -351,8 +351,11 @@ int msg_producer_put(struct msg_producer *producer, const void *data, size_t len
 		if (err)
 			return err;
 	}
-	if (producer->link.error || producer->pattern.region->error)
-		return producer->link.error ? producer->link.error : producer->pattern.region->error;
+	err = link_tell(&producer->link);
+	if (!err)
+		err = producer->pattern.region->error;
+	if (err)
+		return err;
 	if (!has_room(producer, len))
 		return -ENOBUFS;
 	copy = queue_copy(producer->pattern.region, data, len);
@@ -390,7 +393,7 @@ int msg_producer_result(struct msg_producer *producer, struct msg_queue_result *
 		return err;
 	put = producer->done.first;
 	if (!put)
-		return producer->link.error;
+		return link_tell(&producer->link);
 	list_remove(&producer->done, put);
 	*result = (struct msg_queue_result){ put->user, put->data, put->len, put->deliveries,
 		put->failed };
@@ -405,14 +408,14 @@ static bool flushed(void *arg)
 	struct msg_producer *producer = arg;
 
 	advance(producer);
-	return producer->link.error || !producer->stats.outstanding;
+	return link_fails(&producer->link) || !producer->stats.outstanding;
 }
 
 int msg_producer_flush(struct msg_producer *producer, uint64_t deadline)
 {
 	int err = wait_until(producer, flushed, producer, deadline);
 
-	return err ? err : producer->stats.outstanding ? producer->link.error : 0;
+	return err ? err : producer->stats.outstanding ? link_tell(&producer->link) : 0;
 }
 
 void msg_producer_stats(struct msg_producer *producer, struct msg_queue_stats *stats)

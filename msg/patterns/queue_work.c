@@ -223,7 +223,7 @@ static bool step(struct pattern *pattern)
 	struct msg_worker *worker = (struct msg_worker *)pattern;
 
 	advance(worker);
-	return worker->ready || worker->link.error;
+	return worker->ready || link_fails(&worker->link);
 }
 
 static uint64_t due(struct pattern *pattern)
@@ -301,7 +301,7 @@ int msg_worker_take(struct msg_worker *worker, struct msg_work *work, uint64_t d
 	if (err)
 		return err;
 	if (!worker->ready)
-		return worker->link.error;
+		return link_tell(&worker->link);
 	for (i = 0; i < worker->count; i++)
 		if (worker->jobs[i].state == JOB_READY &&
 			(!job || worker->jobs[i].order < job->order))
@@ -370,7 +370,7 @@ static bool flushed(void *arg)
 	struct msg_worker *worker = arg;
 
 	advance(worker);
-	return worker->link.error || !worker->unsafe;
+	return link_fails(&worker->link) || !worker->unsafe;
 }
 
 int msg_worker_flush(struct msg_worker *worker, uint64_t deadline)
@@ -383,7 +383,7 @@ int msg_worker_flush(struct msg_worker *worker, uint64_t deadline)
 
 		err = wait_for(context, flushed, worker, when < deadline ? when : deadline);
 	} while (err && context_now(context) < deadline);
-	return err ? err : worker->unsafe ? worker->link.error : 0;
+	return err ? err : worker->unsafe ? link_tell(&worker->link) : 0;
 }
 
 void msg_worker_stats(struct msg_worker *worker, struct msg_queue_stats *stats)

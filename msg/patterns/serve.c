@@ -398,7 +398,11 @@ static int reply(struct msg_server *server, uint64_t token, struct letter *lette
 		if (!deadline || (err != -EAGAIN && !r.flights))
 			break;
 		letter_want(client->channel, true);
+		if (r.flights)
+			buffers_want(region, true);
 		err = wait_for(region->context, can_reply, &r, deadline);
+		if (r.flights)
+			buffers_want(region, false);
 		if (r.held->client)
 			letter_want(r.held->client->channel, false);
 		if (err)

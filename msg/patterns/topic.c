@@ -134,8 +134,12 @@ static void topic_tend(struct pattern *pattern)
 		changed = true;
 	}
 	for (n = 0; n < ANSWERS_AT_ONCE && !region->error; n++) {
-		if (listener_answer(topic->listener, &channel))
-			break;
+		if (listener_answer(topic->listener, &channel)) {
+			// Refused, and another one may ask.
+			if (!listener_waiting(topic->listener))
+				break;
+			continue;
+		}
 		topic->subscribers[topic->count++] = channel;
 		changed = true;
 	}

@@ -268,3 +268,35 @@ void test_slow_backing(struct msg_region *region)
 	ops.backing_ns = 5 * S;
 	region->context->ops = &ops;
 }
+
+static struct {
+	struct msg_wait_ops ops;
+	enum msg_sleep_result (*sleep_until)(void *arg, uint64_t deadline, volatile uint32_t *word,
+		uint32_t value);
+	void (*hook)(void);
+	bool inside;
+} at_sleep;
+
+static enum msg_sleep_result hooked_sleep(void *arg, uint64_t deadline, volatile uint32_t *word,
+	uint32_t value)
+{
+	uint64_t soon = msg_now_ns() + MS;
+
+	if (at_sleep.hook && !at_sleep.inside) {
+		at_sleep.inside = true;
+		at_sleep.hook();
+		at_sleep.inside = false;
+	}
+	return at_sleep.sleep_until(arg, deadline < soon ? deadline : soon, word, value);
+}
+
+void test_at_sleep(struct msg_region *region, void (*hook)(void))
+{
+	if (!at_sleep.sleep_until) {
+		at_sleep.ops = *region->context->ops;
+		at_sleep.sleep_until = at_sleep.ops.sleep_until;
+		at_sleep.ops.sleep_until = hooked_sleep;
+	}
+	region->context->ops = &at_sleep.ops;
+	at_sleep.hook = hook;
+}

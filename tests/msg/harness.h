@@ -111,4 +111,9 @@ struct msg_region *test_attach_patient(const char *path, const char *name);
  * is merely late on a busy machine comes well before that, and isn't. */
 void test_slow_backing(struct msg_region *region);
 
+/* From now on hook runs whenever a wait in this region's thread is about to sleep, which it then does for
+ * a millisecond at most. What it does with other regions of the thread, others could do then. NULL: no
+ * more. */
+void test_at_sleep(struct msg_region *region, void (*hook)(void));
+
 #endif

@@ -296,6 +296,46 @@ static void impossible_request(void)
 	clear_stage(&stage, thread);
 }
 
+// Two such requests at a time, that stay: a refusal has place for one of them. Each is refused once for each
+// change of their slot, and not in turn without end.
+static void impossible_requests(void)
+{
+	struct stage stage;
+	pthread_t thread = set_stage(&stage);
+	struct msg_wait_item item = { .type = MSG_WAIT_ACCEPT, .listener = stage.listener };
+	struct wire_endpoint *endpoint = &stage.victim_slot->endpoint[0];
+	struct wire_channel *block;
+	struct msg_channel *channel;
+	uint32_t changes;
+	unsigned i;
+
+	for (i = 5; i < 7; i++) {
+		block = block_of(&stage, stage.rogue_slot, i);
+		*block = *stage.rogue_block;
+		block->endpoint = endpoint->state >> 2 << 8;
+		block->ring_size = RING - 1;
+		block->status = STATUS(i, CHANNEL_CONNECT);
+	}
+	for (i = 0; i < 3; i++) {
+		stage.rogue_slot->changes += 100;
+		EQUAL(msg_accept(stage.listener, &channel, 0), -EAGAIN);
+		EQUAL(endpoint->refusal >> 32, 6);
+		changes = stage.victim_slot->changes;
+		EQUAL(msg_wait(&item, 1, in_ms(20)), -ETIMEDOUT);
+		EQUAL(msg_accept(stage.listener, &channel, in_ms(5)), -ETIMEDOUT);
+		EQUAL(stage.victim_slot->changes, changes);
+	}
+	// A good one among them is taken.
+	block = block_of(&stage, stage.rogue_slot, 6);
+	block->ring_size = stage.rogue_block->ring_size;
+	stage.rogue_slot->changes += 100;
+	OK(msg_accept(stage.listener, &channel, 0));
+	msg_close(channel);
+	block->status = STATUS(6, CHANNEL_FREE);
+	msg_close(stage.at_victim[0]);
+	clear_stage(&stage, thread);
+}
+
 // Everything that the rogue owns, overwritten at random while the victim uses it.
 static void scribble(void)
 {
@@ -444,6 +484,7 @@ int main(int argc, char **argv)
 		{ "descriptor_too_short", descriptor_too_short, 0 },
 		{ "unknown_state", unknown_state, 0 },
 		{ "impossible_request", impossible_request, 0 },
+		{ "impossible_requests", impossible_requests, 10 },
 		{ "scribble", scribble, 0 },
 		{ "endless", endless, 120 },
 	};
