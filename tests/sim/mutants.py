@@ -18,7 +18,7 @@ import tempfile
 
 SEEDS = 20000  # the budget of each
 SLOW_SEEDS = 100000
-SLOW = ["refuses-when-gone", "no-fence-look-around"]
+SLOW = ["refuses-when-gone", "no-fence-look-around", "end-before-drained"]
 # Seen once, by the seed for whose sake they were put in, which scenarios that came later have moved: nobody
 # knows how many seeds they need now. Run by name only.
 RARE = ["judges-when-gone", "claims-when-gone", "scans-when-gone", "released-after-generation",
