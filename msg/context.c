@@ -158,7 +158,8 @@ const char *msg_strerror(int64_t result)
 	case ECANCELED: return "the call was cancelled";
 	case EADDRINUSE: return "another live peer listens under that name";
 	case ENODEV: return "no such device or region, or it is gone";
-	case ESTALE: return "this peer was taken for dead while it was stopped; attach again";
+	case ESTALE: return "this peer was taken for dead while it was stopped, or its place overwritten; "
+			    "attach again";
 	case EINVAL: return "invalid argument";
 	case ENOSPC: return "no slot, channel or memory of the region left";
 	case ENOMEM: return "no private memory left";

@@ -11,6 +11,11 @@
 #define LINES_SLOT   4
 #define LINES_REGION 32
 
+/* How many lives a region may have seen while a peer stood still, and how many fewer another one may
+ * have counted that took the same slot at the same moment; other numbers are nonsense. */
+#define EPOCHS_LATER   (1u << 24)
+#define EPOCHS_EARLIER 4
+
 // The window is over: says what it held back.
 static void window_end(struct msg_region *region, struct fault_window *window, const char *whose,
 	uint32_t slot)
@@ -39,6 +44,37 @@ static bool window_line(struct fault_window *window, uint64_t now, unsigned most
 	if (!window->lines++)
 		window->since_ns = now;
 	return true;
+}
+
+// By the rules a holder loses its slot when others find its heart still, whereupon somebody else may
+// take it; when another one claimed it at the same moment, where compare-and-swap isn't one; and when
+// the region is formatted anew.
+static bool claim_lost_by_rule(const struct msg_region *region, uint64_t claim)
+{
+	uint64_t epoch = CLAIM_EPOCH(claim), ours = CLAIM_EPOCH(region->life);
+
+	return claim != region->life && CLAIM_STATE(claim) != CLAIM_FREE && epoch &&
+	       epoch + EPOCHS_EARLIER > ours && epoch < ours + EPOCHS_LATER;
+}
+
+void fault_explain_eviction(struct msg_region *region)
+{
+	uint64_t claim = region_load64(&region->slot->claim);
+	struct msg_fault fault = { "its slot was overwritten",
+		region_offset(region, &region->slot->claim), claim };
+
+	if (claim == region->life) {
+		fault.what = "the region's header was overwritten";
+		fault.offset = region_offset(region, &region->header->format_id);
+		fault.seen = region_load64(&region->header->format_id);
+	}
+	if (claim_lost_by_rule(region, claim) || format_replaced(region))
+		return;
+	if (fault_shown(region, region->index))
+		context_report(region->context, 1, "peer '%s' (slot %u) is evicted: %s: 0x%x at offset 0x%x",
+			region->name, (uint64_t)region->index, fault.what, fault.seen, fault.offset);
+	msg_self(region, &region->fault_peer);
+	region->fault = fault;
 }
 
 bool fault_shown(struct msg_region *region, uint32_t slot)

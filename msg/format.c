@@ -196,6 +196,15 @@ static bool format_write(struct msg_region *region, const struct geometry *geo, 
 	return true;
 }
 
+// What is about to be lost may have been somebody's file, or a format that a liar has spoilt.
+static void report_garbage(const struct msg_region *region, const union head *head)
+{
+	context_report(region->context, 1, "the region is formatted anew: what it held is no format of "
+		"this kind: 0x%x at offset 0x%x", head->h.magic == WIRE_MAGIC ?
+		(uint64_t)head->h.check << 32 | head->h.version : head->h.magic,
+		head->h.magic == WIRE_MAGIC ? (uint64_t)8 : (uint64_t)0);
+}
+
 int format_attach(struct msg_region *region, const struct msg_options *options, uint64_t deadline)
 {
 	struct msg_context *context = region->context;
@@ -243,10 +252,14 @@ int format_attach(struct msg_region *region, const struct msg_options *options, 
 				head_read(region, &head);
 				// Unless somebody finished between our look and our claim.
 				if (head_accept(&head, &region->geo, size) &&
-					head.h.format_id != replace)
+					head.h.format_id != replace) {
 					region_cas64(&region->header->format_claim, token, 0);
-				else if (format_write(region, &geo, token))
-					return 0;
+				} else {
+					if (head.h.magic && !replace && !watched)
+						report_garbage(region, &head);
+					if (format_write(region, &geo, token))
+						return 0;
+				}
 			}
 			wait = false;
 		}
@@ -259,4 +272,19 @@ int format_attach(struct msg_region *region, const struct msg_options *options, 
 bool format_unchanged(const struct msg_region *region)
 {
 	return region_load64(&region->header->format_id) == region->geo.format_id;
+}
+
+bool format_replaced(const struct msg_region *region)
+{
+	uint64_t claim = region_load64(&region->header->format_claim);
+	struct geometry geo;
+	union head head;
+
+	head_read(region, &head);
+	// A formatter clears the magic before anything else, and has the claim until it is there again.
+	if (!head.h.magic)
+		return claim;
+	if (head.h.magic == WIRE_MAGIC && head.h.version >> 16 != WIRE_MAJOR)
+		return true;
+	return head_accept(&head, &geo, region->ops.size) && geo.format_id != region->geo.format_id;
 }

@@ -250,6 +250,8 @@ bool name_equal(const char a[WIRE_NAME], const char b[WIRE_NAME]);
 int format_attach(struct msg_region *region, const struct msg_options *options, uint64_t deadline);
 /* Is the format still the one that we attached to? */
 bool format_unchanged(const struct msg_region *region);
+/* Is the region formatted anew, or somebody about to? Else what is there is nobody's format. */
+bool format_replaced(const struct msg_region *region);
 
 /* ---- presence.c ---- */
 int presence_join(struct msg_region *region, uint64_t deadline);
@@ -344,6 +346,9 @@ bool pools_spare(struct msg_region *region);
 /* ---- fault.c ---- */
 /* May a report of damage by who holds that slot take a line of the log? Else it is counted. */
 bool fault_shown(struct msg_region *region, uint32_t slot);
+/* Once, when this peer finds that its place is no longer its own: reports what it sees there, unless
+ * that came about by the rules. */
+void fault_explain_eviction(struct msg_region *region);
 /* Says how many had none, when it is time. */
 void faults_tend(struct msg_region *region, uint64_t now);
 /* The same at the end of the region, at once. */

@@ -251,6 +251,7 @@ bool presence_check_self(struct msg_region *region)
 	for (uint32_t i = 0; i < region->geo.channels; i++)
 		if (region->channel[i])
 			channel_end(region->channel[i], -ESTALE);
+	fault_explain_eviction(region);
 	return false;
 }
 

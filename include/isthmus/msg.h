@@ -116,7 +116,9 @@ enum msg_event_type {
 	MSG_EVENT_JOINED = 1,   /* peer; restarted: a peer of that name or id was here before */
 	MSG_EVENT_LEFT,         /* peer left in an orderly way */
 	MSG_EVENT_DIED,         /* peer's heart stopped; its channels end with -EPIPE */
-	MSG_EVENT_FAULT,        /* peer (or who wrote into its memory) broke the format: fault */
+	MSG_EVENT_FAULT,        /* peer (or who wrote into its memory) broke the format: fault. With
+				 * peer.self: this peer's place or the header was overwritten, and it is
+				 * evicted */
 	MSG_EVENT_SERVER_LOST,  /* the ivshmem server is gone: messages go on, no new peers */
 	MSG_EVENT_REGION_LEAVING, /* the device is about to be unplugged: finish, then msg_leave */
 	MSG_EVENT_REGION_GONE,  /* the region can't be used any more: msg_leave */

@@ -166,7 +166,10 @@ static void look_around(struct life *life)
 	case 0:
 		for (i = 0; i < 20 && msg_next_event(life->region, &event) > 0; i++) {
 			life->victim->events++;
-			if (event.type == MSG_EVENT_FAULT)
+			// Its own place is overwritten once at most; then it is no peer any more.
+			if (event.type == MSG_EVENT_FAULT && event.peer.self)
+				CHECK(!life->evicted++);
+			else if (event.type == MSG_EVENT_FAULT)
 				life->faults++;
 			CHECK(strnlen(event.peer.name, sizeof(event.peer.name)) <= MSG_NAME_MAX);
 		}

@@ -27,7 +27,7 @@ struct life {
 	struct msg_channel *channel[VICTIM_CHANNELS];
 	struct msg_buffer *buffer;
 	struct patterns patterns;
-	uint64_t random, faults;
+	uint64_t random, faults, evicted;
 };
 
 uint64_t victim_pick(struct life *life, uint64_t n);

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A peer whose place is no longer its own: by the rules (it stood still, the region was formatted anew),
+ * of which the event of eviction tells enough, or since somebody overwrote its claim or the header: then it
+ * says what it found there, once. And a region that held something else before it was formatted.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "msg/layout.h"
+#include "tests/msg/harness.h"
+
+#define MEGA (1u << 20)
+
+/* Standard error goes to a file for a while; how many lines with text in it there were. */
+static struct {
+	FILE *file;
+	int own;
+} heard;
+
+static void listen_to_log(void)
+{
+	heard.file = tmpfile();
+	heard.own = dup(STDERR_FILENO);
+	CHECK(heard.file && dup2(fileno(heard.file), STDERR_FILENO) >= 0);
+}
+
+static unsigned lines_heard(const char *text)
+{
+	unsigned n = 0;
+	char line[300];
+
+	fflush(stderr);
+	dup2(heard.own, STDERR_FILENO);
+	close(heard.own);
+	rewind(heard.file);
+	while (fgets(line, sizeof(line), heard.file)) {
+		fputs(line, stderr);
+		n += !!strstr(line, text);
+	}
+	fclose(heard.file);
+	return n;
+}
+
+struct stage {
+	struct msg_region *region;
+	struct wire_header *header;
+	struct wire_slot *slot;
+};
+
+static struct stage set_stage(void)
+{
+	const char *path = test_region(MEGA);
+	struct stage stage = { .region = test_attach_patient(path, "it") };
+	struct msg_peer self;
+	uint8_t *base = test_map(path, MEGA);
+
+	stage.header = (struct wire_header *)base;
+	msg_self(stage.region, &self);
+	stage.slot = (struct wire_slot *)(base + stage.header->slot_offset +
+		(uint64_t)self.slot * stage.header->slot_stride);
+	listen_to_log();
+	return stage;
+}
+
+/* The eviction is told once, and with it, in its log as well, what was overwritten; NULL: nothing. */
+static void expect(struct stage *stage, const char *what, const void *where, uint64_t seen)
+{
+	struct msg_event event;
+	unsigned i;
+
+	EQUAL(msg_peers(stage->region, NULL, 0), -ESTALE);
+	EQUAL(msg_next_event(stage->region, &event), 1);
+	EQUAL(event.type, MSG_EVENT_EVICTED);
+	if (what) {
+		EQUAL(msg_next_event(stage->region, &event), 1);
+		EQUAL(event.type, MSG_EVENT_FAULT);
+		CHECK(!strcmp(event.peer.name, "it") && event.peer.self);
+		CHECK(!strcmp(event.fault.what, what));
+		EQUAL(event.fault.offset, (const char *)where - (const char *)stage->header);
+		EQUAL(event.fault.seen, seen);
+	}
+	for (i = 0; i < 10; i++) {
+		EQUAL(msg_peers(stage->region, NULL, 0), -ESTALE);
+		EQUAL(msg_next_event(stage->region, &event), 0);
+	}
+	EQUAL(msg_leave(stage->region), -ESTALE);
+	EQUAL(lines_heard("is evicted: "), what ? 1 : 0);
+}
+
+static void overwritten_claim(void)
+{
+	static const uint64_t values[] = { 0, 1, UINT64_MAX, 0x24e96cf7ea1b0b18 };
+	size_t i;
+
+	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		struct stage stage = set_stage();
+
+		stage.slot->claim = values[i];
+		expect(&stage, "its slot was overwritten", &stage.slot->claim, values[i]);
+	}
+}
+
+static void overwritten_header(void)
+{
+	struct stage stage = set_stage();
+
+	memset(stage.header, 0, sizeof(*stage.header));
+	expect(&stage, "the region's header was overwritten", &stage.header->format_id, 0);
+	stage = set_stage();
+	memset(stage.header, 0xff, sizeof(*stage.header));
+	expect(&stage, "the region's header was overwritten", &stage.header->format_id, UINT64_MAX);
+}
+
+static void by_the_rules(void)
+{
+	struct stage stage = set_stage();
+	uint64_t life = stage.slot->claim;
+
+	stage.slot->claim = CLAIM_WITH(life, CLAIM_DEAD);
+	expect(&stage, NULL, NULL, 0);
+	/* A successor, which has left again. */
+	stage = set_stage();
+	life = stage.slot->claim;
+	stage.slot->claim = CLAIM_WITH(life + (3ull << 32) + 0x1230, CLAIM_LEFT);
+	expect(&stage, NULL, NULL, 0);
+	/* Somebody formats. */
+	stage = set_stage();
+	stage.header->format_claim = 0x1235;
+	stage.header->magic = 0;
+	stage.slot->claim = 0;
+	expect(&stage, NULL, NULL, 0);
+	/* Somebody, who knows a later format, did. */
+	stage = set_stage();
+	stage.header->version = (WIRE_MAJOR + 1) << 16;
+	stage.header->format_id++;
+	expect(&stage, NULL, NULL, 0);
+}
+
+static void garbage(void)
+{
+	const char *path = test_region(MEGA);
+
+	listen_to_log();
+	OK(msg_leave(test_attach_patient(path, "first")));
+	EQUAL(lines_heard("formatted anew"), 0);
+	memset(test_map(path, MEGA), 0x5a, MEGA);
+	listen_to_log();
+	OK(msg_leave(test_attach_patient(path, "second")));
+	OK(msg_leave(test_attach_patient(path, "third")));
+	EQUAL(lines_heard("formatted anew: what it held is no format of this kind: 0x5a5a5a5a5a5a5a5a "
+		"at offset 0x0"), 1);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "overwritten_claim", overwritten_claim, 0 },
+		{ "overwritten_header", overwritten_header, 0 },
+		{ "by_the_rules", by_the_rules, 0 },
+		{ "garbage", garbage, 0 },
+	};
+
+	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}
