@@ -214,7 +214,7 @@ struct wire_channel {
 	uint32_t kind;           /* enum wire_kind */
 	uint32_t want;           /* 1: I wait for space; look at my `asleep` after releasing */
 	uint32_t reason;         /* enum wire_reason, in state RESET */
-	uint32_t options;        /* subscriber: enum wire_option */
+	uint32_t options;        /* connecting side: enum wire_option */
 	/* Line 1: my progress as a receiver; polled by the sender while its ring is full. */
 	uint32_t released;
 	uint32_t reserved1;
@@ -243,9 +243,11 @@ _Static_assert(offsetof(struct wire_channel, sent) == 128, "line 2");
 _Static_assert(offsetof(struct wire_channel, received) == 192, "line 3");
 _Static_assert(sizeof(struct wire_channel) == 256, "channel");
 
-/* What a subscriber asks for. */
+/* What the connecting side of a channel asks for, or is. */
 enum wire_option {
-	OPTION_RETAINED = 1,     /* begin with the newest message that is there */
+	OPTION_RETAINED = 1,     /* subscriber: begin with the newest message that is there */
+	OPTION_PRODUCER = 2,     /* of a queue; for those who look on: */
+	OPTION_WORKER = 4,       /* ... its dispatcher goes by the first letter */
 };
 
 /* In front of a topic's ring; its publisher writes all of it. Positions are those of the ring, in 64

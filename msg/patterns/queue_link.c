@@ -49,6 +49,8 @@ static void link_connect(struct queue_link *link)
 			link->retry = context_now(context) + QUEUE_RETRY_NS;
 			return;
 		}
+		link->connecting.asks = LETTER_TYPE(link->hello[0]) == QUEUE_PRODUCER ?
+			OPTION_PRODUCER : OPTION_WORKER;
 		link->searching = true;
 	}
 	err = connect_step(&link->connecting, &link->channel);

@@ -249,6 +249,10 @@ class Region:
             values = struct.unpack_from("<3Q", self.image, at + 168) + struct.unpack_from("<3Q", self.image, at + 232)
             self.say(f"  {KINDS[kind]}: " + ", ".join(f"{n} {v}" for n, v in zip(names, values)))
             need(not any(values[len(names):]), "figures that the kind doesn't have")
+            options = self.u32(at + 60)
+            need(options in ((2, 4) if kind == 2 and endpoint else (0,)), f"options {options}")
+            if options:
+                self.say("  a producer" if options == 2 else "  a worker")
         other = self.slots[peer]
         need(other["claim"] | 3 == life | 3, "the other side is of another life")
         if subscriber:
