@@ -21,71 +21,11 @@
  * finished can still spoil that one word: who owned it notices (presence_check_self,
  * format_unchanged) and joins again.
  */
+#include "msg/head.h"
 #include "msg/internal.h"
 
 #define TAKEOVER_NS (200 * NS_PER_MS)
 #define SETTLE_NS   (1 * NS_PER_MS)
-
-static uint32_t fnv1a(uint32_t hash, const uint8_t *bytes, size_t len)
-{
-	while (len--)
-		hash = (hash ^ *bytes++) * 16777619u;
-	return hash;
-}
-
-// A private copy of the first two lines, each word read once.
-union head {
-	uint64_t word[16];
-	uint8_t bytes[128];
-	struct {
-		uint64_t magic;
-		uint32_t version, check;
-		uint64_t size;
-		uint32_t slot_offset, slot_stride, slots, channels, deeds, grain;
-		uint64_t land_offset, land_size, death_ns, beat_ns, format_id;
-		uint32_t default_ring, endpoints;
-		uint64_t reserved[4];
-	} h;
-};
-_Static_assert(sizeof(union head) == 128, "two lines");
-
-static uint32_t head_check(const union head *head)
-{
-	return fnv1a(fnv1a(2166136261u, head->bytes + 8, 4), head->bytes + 16, 112);
-}
-
-static void head_read(const struct msg_region *region, union head *head)
-{
-	unsigned i;
-
-	// Pairs with the release in format_write: behind the magic all is there.
-	head->word[0] = region_load_acquire64(&region->header->magic);
-	for (i = 1; i < 16; i++)
-		head->word[i] = region_load64((const uint64_t *)region->header + i);
-}
-
-static bool head_accept(const union head *head, struct geometry *geo, uint64_t size)
-{
-	if (head->h.magic != WIRE_MAGIC || head->h.version >> 16 != WIRE_MAJOR ||
-		head->h.check != head_check(head) || head->h.endpoints != WIRE_ENDPOINTS)
-		return false;
-	*geo = (struct geometry){
-		.size = head->h.size,
-		.slot_offset = head->h.slot_offset,
-		.slot_stride = head->h.slot_stride,
-		.slots = head->h.slots,
-		.channels = head->h.channels,
-		.deeds = head->h.deeds,
-		.grain = head->h.grain,
-		.land_offset = head->h.land_offset,
-		.land_size = head->h.land_size,
-		.death_ns = head->h.death_ns,
-		.beat_ns = head->h.beat_ns,
-		.format_id = head->h.format_id,
-		.default_ring = head->h.default_ring,
-	};
-	return geometry_valid(geo, size);
-}
 
 // The part of a header that no version may move: where the hearts are. Bounded before use.
 static bool head_find_hearts(const union head *head, struct geometry *geo, uint64_t size)
@@ -219,7 +159,7 @@ int format_attach(struct msg_region *region, const struct msg_options *options, 
 		return -EINVAL;
 	err = geometry_choose(&geo, size, options);
 	for (;;) {
-		head_read(region, &head);
+		head_read(region->header, &head);
 		if (head_accept(&head, &region->geo, size)) {
 			if (!wish || (replace && head.h.format_id != replace))
 				return 0;
@@ -249,7 +189,7 @@ int format_attach(struct msg_region *region, const struct msg_options *options, 
 			uint64_t token = context->ops->random(context->ops->arg) | 1;
 
 			if (format_claim(region, claim, token)) {
-				head_read(region, &head);
+				head_read(region->header, &head);
 				// Unless somebody finished between our look and our claim.
 				if (head_accept(&head, &region->geo, size) &&
 					head.h.format_id != replace) {

@@ -7,6 +7,7 @@
 /* Each gets the words after its own name and returns the tool's exit status. */
 int command_run(int argc, char **argv);
 int command_list(int argc, char **argv);
+int command_show(int argc, char **argv);
 int command_image(int argc, char **argv);
 int command_plug(int argc, char **argv);
 int command_unplug(int argc, char **argv);

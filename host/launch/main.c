@@ -27,6 +27,8 @@ static const struct command {
 		"let a running guest give a device back"},
 	{"migrate", command_migrate, "migrate DIR/GUEST TO/GUEST [--stay] [--live]",
 		"move a running guest to one that waits: run --incoming"},
+	{"show", command_show, "show REGION [--json] [--watch SECONDS]",
+		"who is in a region and what they do; see show --help"},
 	{"list", command_list, "list", "the apps and topologies that can be run"},
 	{"help", command_help, "help", "this text"},
 };

@@ -26,15 +26,16 @@ ARROWS = {
     "host/client": [],
     "host/peer": ["host/client", "msg"],
     "host/image": [],
-    "host/launch": ["host/image"],
-    "host/inspect": ["host/client", "host/peer", "msg"],
+    "host/launch": ["host/image", "host/inspect"],
+    "host/inspect": ["host/client", "msg"],
     "apps": [],
     "bench": [],
 }
 # Rooms that may use every public header; the others only those of the rooms they may include.
 PUBLIC_USERS = {"apps", "bench"}
 # Of these rooms an outsider may include only the named headers.
-FRONT_DOORS = {("port", "msg"): {"msg/port.h"}, ("host/peer", "msg"): {"msg/port.h"}}
+FRONT_DOORS = {("port", "msg"): {"msg/port.h"}, ("host/peer", "msg"): {"msg/port.h"},
+               ("host/inspect", "msg"): {"msg/look.h"}}
 # bench/ holds images that share no code with the rooms (the floor) and adapters that measure parts
 # of msg/ by themselves; their exceptions are named here.
 BENCH_PARTS = ("bench/native/",)
