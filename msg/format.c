@@ -220,7 +220,7 @@ bool format_replaced(const struct msg_region *region)
 	struct geometry geo;
 	union head head;
 
-	head_read(region, &head);
+	head_read(region->header, &head);
 	// A formatter clears the magic before anything else, and has the claim until it is there again.
 	if (!head.h.magic)
 		return claim;
