@@ -377,17 +377,23 @@ static void check_returned(void)
 	OK(msg_leave(region));
 }
 
-// Whoever dies is no liar: nobody may have complained of one.
+// Whoever dies is no liar: nobody may have complained of one, but for the headers that we spoiled.
 static void check_silence(int log, int own)
 {
-	char text[4096];
-	ssize_t len = pread(log, text, sizeof(text) - 1, 0);
+	const char *spoiled = "isthmus: the region is formatted anew: what it held is no format";
+	char line[256];
+	unsigned complaints = 0;
+	FILE *said;
 
 	dup2(own, STDERR_FILENO);
-	CHECK(len >= 0);
-	text[len] = 0;
-	fputs(text, stderr);
-	CHECK(!len);
+	CHECK(!lseek(log, 0, SEEK_SET));
+	said = fdopen(log, "r");
+	CHECK(said);
+	while (fgets(line, sizeof(line), said)) {
+		fputs(line, stderr);
+		complaints += !!strncmp(line, spoiled, strlen(spoiled));
+	}
+	CHECK(!complaints);
 }
 
 static void kill_times(uint64_t wanted)
