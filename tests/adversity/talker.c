@@ -11,18 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <isthmus/msg.h>
+#include "talk.h"
 
 #define MS      1000000ull
-#define LARGEST 40000
-
-struct message {
-	uint64_t number, seed;
-	uint8_t data[LARGEST];
-};
-#define HEAD 16
-
 static uint64_t random_state;
-static struct message out;
+static uint64_t out[TALK_LARGEST / 8 + 1];
 
 static uint64_t pick(uint64_t n)
 {
@@ -30,28 +23,26 @@ static uint64_t pick(uint64_t n)
 	return (random_state >> 33) % n;
 }
 
-static void compose(uint64_t number, size_t len)
+static void compose(uint64_t seed, uint64_t life, uint64_t number, size_t len)
 {
 	size_t i;
 
-	out.number = number;
-	out.seed = pick(1u << 30);
-	for (i = 0; i < len - HEAD; i++)
-		out.data[i] = (uint8_t)(out.seed + i * 7);
+	for (i = 0; i < (len + 7) / 8; i++)
+		out[i] = talk_word(seed, life, number, i);
 }
 
 // Until it ends: why.
-static int talk(struct msg_channel *channel, uint64_t rounds)
+static int talk(struct msg_channel *channel, uint64_t seed, uint64_t life, uint64_t rounds)
 {
 	uint64_t sent = 0, heard = 0, answer;
 	int64_t got;
 
 	while (sent < rounds) {
-		size_t len = HEAD + pick(pick(16) ? 600 : LARGEST);
+		size_t len = 8 + pick(pick(16) ? 608 : TALK_LARGEST - 7);
 		int err;
 
-		compose(sent, len);
-		err = msg_send(channel, &out, len, msg_now_ns() + 500 * MS);
+		compose(seed, life, sent, len);
+		err = msg_send(channel, out, len, msg_now_ns() + 500 * MS);
 		if (err == -ETIMEDOUT || err == -ENOSPC)
 			continue;
 		if (err)
@@ -78,11 +69,12 @@ static int talk(struct msg_channel *channel, uint64_t rounds)
 
 int main(int argc, char **argv)
 {
+	uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
 	uint64_t lives = argc > 2 ? strtoull(argv[2], NULL, 10) : 0, life;
 	uint64_t rounds = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
 	const char *where = argc > 4 ? argv[4] : NULL;
 
-	random_state = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+	random_state = seed;
 	setvbuf(stdout, NULL, _IOLBF, 256);
 	for (life = 0; !lives || life < lives; life++) {
 		struct msg_channel_options options = { .ring = 4096 };
@@ -100,7 +92,7 @@ int main(int argc, char **argv)
 			printf("joined\n");
 		err = msg_connect(region, "hub", &options, &channel, msg_now_ns() + 5000 * MS);
 		if (!err) {
-			err = talk(channel, rounds ? rounds : 20 + pick(400));
+			err = talk(channel, seed, life, rounds ? rounds : 20 + pick(400));
 			if (pick(2))
 				msg_close(channel);
 		}
