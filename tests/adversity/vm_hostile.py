@@ -63,7 +63,7 @@ def test_scribbles(scene):
 def storm(scene, kind):
     server = scene.server("1M", 4)
     hub = vm_kills.Hub(scene, f"socket={server.path}", 3000)
-    victim = scene.guest(os.path.join(HERE, "storm_guest.elf"), append="4",
+    victim = scene.guest(os.path.join(HERE, "storm_guest.elf"), append="",
                          devices=scene.doorbell(server, 4), memory="32")
     victim.wait_output("joined")
     if kind == "process":
