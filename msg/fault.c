@@ -67,6 +67,10 @@ void fault_explain_eviction(struct msg_region *region)
 		fault.what = "the region's header was overwritten";
 		fault.offset = region_offset(region, &region->header->format_id);
 		fault.seen = region_load64(&region->header->format_id);
+		if (!format_ours(region) && format_unchanged(region)) {
+			fault.offset = region_offset(region, &region->header->version);
+			fault.seen = region_load32(&region->header->version);
+		}
 	}
 	if (claim_lost_by_rule(region, claim) || format_replaced(region))
 		return;

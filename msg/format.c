@@ -214,6 +214,11 @@ bool format_unchanged(const struct msg_region *region)
 	return region_load64(&region->header->format_id) == region->geo.format_id;
 }
 
+bool format_ours(const struct msg_region *region)
+{
+	return region_load32(&region->header->version) >> 16 == WIRE_MAJOR;
+}
+
 bool format_replaced(const struct msg_region *region)
 {
 	uint64_t claim = region_load64(&region->header->format_claim);
@@ -224,7 +229,7 @@ bool format_replaced(const struct msg_region *region)
 	// A formatter clears the magic before anything else, and has the claim until it is there again.
 	if (!head.h.magic)
 		return claim;
-	if (head.h.magic == WIRE_MAGIC && head.h.version >> 16 != WIRE_MAJOR)
-		return true;
-	return head_accept(&head, &geo, region->ops.size) && geo.format_id != region->geo.format_id;
+	return head.h.format_id != region->geo.format_id &&
+	       ((head.h.magic == WIRE_MAGIC && head.h.version >> 16 != WIRE_MAJOR) ||
+		       head_accept(&head, &geo, region->ops.size));
 }

@@ -250,6 +250,8 @@ bool name_equal(const char a[WIRE_NAME], const char b[WIRE_NAME]);
 int format_attach(struct msg_region *region, const struct msg_options *options, uint64_t deadline);
 /* Is the format still the one that we attached to? */
 bool format_unchanged(const struct msg_region *region);
+/* Is it of our version still? */
+bool format_ours(const struct msg_region *region);
 /* Is the region formatted anew, or somebody about to? Else what is there is nobody's format. */
 bool format_replaced(const struct msg_region *region);
 

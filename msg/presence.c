@@ -236,22 +236,27 @@ void presence_leave(struct msg_region *region)
 	wake_seen(region);
 }
 
-bool presence_check_self(struct msg_region *region)
+static void place_lost(struct msg_region *region)
 {
-	if (region->error)
-		return false;
-	if (region_load64(&region->slot->claim) == region->life && format_unchanged(region))
-		return true;
 	// The port may know better: what lost its file reads as anything.
 	context_now(region->context);
 	if (region->error)
-		return false;
+		return;
 	region->error = -ESTALE;
 	region->evicted = true;
 	for (uint32_t i = 0; i < region->geo.channels; i++)
 		if (region->channel[i])
 			channel_end(region->channel[i], -ESTALE);
 	fault_explain_eviction(region);
+}
+
+bool presence_check_self(struct msg_region *region)
+{
+	if (region->error)
+		return false;
+	if (region_load64(&region->slot->claim) == region->life && format_unchanged(region))
+		return true;
+	place_lost(region);
 	return false;
 }
 
@@ -441,6 +446,11 @@ void presence_scan(struct msg_region *region)
 		hearts_check(region, now - region->last_heart_ns);
 		faults_tend(region, now);
 		region->last_heart_ns = now;
+		// Nobody could join us: our hearts would be those of another version's peers.
+		if (region->slot && region->life && !format_ours(region)) {
+			place_lost(region);
+			return;
+		}
 	}
 	region->unheard = false;
 	region->last_scan_ns = now;

@@ -113,6 +113,30 @@ static void overwritten_header(void)
 	expect(&stage, "the region's header was overwritten", &stage.header->format_id, UINT64_MAX);
 }
 
+/* Whoever comes would take us for peers of another version, and stay away as long as we live. */
+static void overwritten_version(void)
+{
+	struct stage stage = set_stage();
+	struct msg_event event;
+	uint64_t end = in_ms(20000);
+
+	stage.header->version ^= 0x1000000;
+	while (msg_peers(stage.region, NULL, 0) >= 0 && msg_now_ns() < end)
+		msg_sleep_until(in_ms(5));
+	expect(&stage, "the region's header was overwritten", &stage.header->version,
+		stage.header->version);
+	stage = set_stage();
+	stage.header->version++;
+	end = in_ms(4000);
+	while (msg_now_ns() < end) {
+		OK(msg_peers(stage.region, NULL, 0));
+		EQUAL(msg_next_event(stage.region, &event), 0);
+		msg_sleep_until(in_ms(5));
+	}
+	OK(msg_leave(stage.region));
+	EQUAL(lines_heard("is evicted: "), 0);
+}
+
 static void by_the_rules(void)
 {
 	struct stage stage = set_stage();
@@ -158,6 +182,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "overwritten_claim", overwritten_claim, 0 },
 		{ "overwritten_header", overwritten_header, 0 },
+		{ "overwritten_version", overwritten_version, 0 },
 		{ "by_the_rules", by_the_rules, 0 },
 		{ "garbage", garbage, 0 },
 	};
