@@ -14,7 +14,8 @@
  *
  * Of two that claim the same grains at least one sees the other, whose store came before its own
  * look. A deed counts while its slot is held, and after that as long as a live peer's control
- * block refers to that life: so a survivor can receive to the end what a dead peer sent.
+ * block refers to that life: so a survivor can receive to the end what a dead peer sent. The land of the
+ * dead is taken last, as their slots are: a peer that was only stopped may still have a copy under way.
  */
 #include "msg/internal.h"
 
@@ -50,14 +51,14 @@ bool land_referred(const struct msg_region *region, uint32_t slot, uint64_t life
 	return false;
 }
 
-// Do the deeds of a slot count?
-static bool slot_counts(const struct msg_region *region, uint32_t slot)
+// Do the deeds of a slot count? dead: those of the dead do, too.
+static bool slot_counts(const struct msg_region *region, uint32_t slot, bool dead)
 {
 	uint64_t claim = region_load_acquire64(&region_slot(region, slot)->claim);
 
 	if (!claim)
 		return false;
-	return CLAIM_STATE(claim) == CLAIM_HELD ||
+	return CLAIM_STATE(claim) == CLAIM_HELD || (dead && CLAIM_STATE(claim) == CLAIM_DEAD) ||
 	       land_referred(region, slot, CLAIM_WITH(claim, CLAIM_HELD));
 }
 
@@ -70,7 +71,7 @@ static bool deed_sane(const struct msg_region *region, uint64_t deed)
 }
 
 // All deeds that count, but the one at (our slot, skip); at most max, the number is returned.
-static uint32_t collect(const struct msg_region *region, uint32_t skip, struct extent *to,
+static uint32_t collect(const struct msg_region *region, uint32_t skip, bool dead, struct extent *to,
 	uint32_t max)
 {
 	uint32_t n = 0, i, k;
@@ -84,7 +85,7 @@ static uint32_t collect(const struct msg_region *region, uint32_t skip, struct e
 			if (!deed_sane(region, deed) || (i == region->index && k == skip))
 				continue;
 			if (counts < 0)
-				counts = slot_counts(region, i);
+				counts = slot_counts(region, i, dead);
 			if (!counts)
 				break;
 			if (n < max)
@@ -95,14 +96,15 @@ static uint32_t collect(const struct msg_region *region, uint32_t skip, struct e
 	return n;
 }
 
-static struct extent *collect_all(const struct msg_region *region, uint32_t skip, uint32_t *count)
+static struct extent *collect_all(const struct msg_region *region, uint32_t skip, bool dead,
+	uint32_t *count)
 {
-	uint32_t max = collect(region, skip, NULL, 0) + 64;
+	uint32_t max = collect(region, skip, dead, NULL, 0) + 64;
 	struct extent *all = context_alloc(region->context, max * sizeof(*all));
 
 	if (!all)
 		return NULL;
-	*count = collect(region, skip, all, max);
+	*count = collect(region, skip, dead, all, max);
 	if (*count > max)
 		*count = max;
 	return all;
@@ -169,7 +171,7 @@ static enum verdict judge(struct msg_region *region, unsigned index, uint32_t fi
 {
 	enum verdict verdict = VERDICT_OURS;
 	uint32_t count, i;
-	struct extent *all = collect_all(region, index, &count);
+	struct extent *all = collect_all(region, index, false, &count);
 
 	if (!all)
 		return VERDICT_NO_MEMORY;
@@ -185,27 +187,38 @@ static enum verdict judge(struct msg_region *region, unsigned index, uint32_t fi
 	return verdict;
 }
 
-// One try; -EAGAIN: lost the place to another.
-static int claim_once(struct msg_region *region, unsigned index, uint32_t n, uint32_t *first)
+// A gap of n grains: 0, -ENOSPC, -ENOMEM. spare_dead: not in the land of the dead.
+static int look_for(const struct msg_region *region, unsigned index, uint32_t n, bool spare_dead,
+	uint32_t *first)
 {
-	uint64_t *deed = slot_deed(region, region->index, index);
-	enum verdict verdict;
-	struct extent *all;
 	uint32_t count;
-	unsigned waits = 0;
+	struct extent *all = collect_all(region, index, spare_dead, &count);
 	bool found;
 
-	// The try before this one may have ended with the region.
-	if (region->error)
-		return region->error;
-	all = collect_all(region, index, &count);
 	if (!all)
 		return -ENOMEM;
 	sort(all, count);
 	found = find_gap(region, all, count, n, first);
 	context_free(region->context, all);
-	if (!found)
-		return -ENOSPC;
+	return found ? 0 : -ENOSPC;
+}
+
+// One try; -EAGAIN: lost the place to another.
+static int claim_once(struct msg_region *region, unsigned index, uint32_t n, uint32_t *first)
+{
+	uint64_t *deed = slot_deed(region, region->index, index);
+	enum verdict verdict;
+	unsigned waits = 0;
+	int err;
+
+	// The try before this one may have ended with the region.
+	if (region->error)
+		return region->error;
+	err = look_for(region, index, n, true, first);
+	if (err == -ENOSPC)
+		err = look_for(region, index, n, false, first);
+	if (err)
+		return err;
 	// Before each deed: whoever was taken for dead must not deed its successor's land away.
 	if (!presence_check_self(region))
 		return region->error;
@@ -284,7 +297,7 @@ uint64_t land_free(struct msg_region *region)
 {
 	uint64_t free = region->geo.land_size / region->geo.grain, used = 0, at = 0;
 	uint32_t count, i;
-	struct extent *all = collect_all(region, UINT32_MAX, &count);
+	struct extent *all = collect_all(region, UINT32_MAX, false, &count);
 
 	if (!all)
 		return 0;
