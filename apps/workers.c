@@ -29,7 +29,7 @@ static const char usage[] =
 	"  work               compute tiles until the painter leaves\n"
 	"  dispatch           dispatch, or stand by for who does\n"
 	"  --size PIXELS      width of the picture, a multiple of 32 up to 2048 (default 256);\n"
-	"                     it is three quarters as high\n"
+	"                     it is three quarters as high, in whole tiles of 32\n"
 	"  --png FILE         write the picture (only in a process: a guest has no files)\n"
 	"  --quiet            don't show it\n"
 	"  --die TILES        work: die over a tile after so many, without a word\n"
@@ -340,6 +340,9 @@ int main(int argc, char **argv)
 	}
 	if (read_options(&job, argc, argv))
 		return 2;
+	/* Not after an hour of painting. */
+	if (job.png && workers_can_save(job.png))
+		return 1;
 	/* Whoever reads along through a pipe wants each line at once. */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (job.role == PAINT)

@@ -1,7 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <fcntl.h>
 #include <png.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 #include "workers.h"
+
+int workers_can_save(const char *path)
+{
+	int file = open(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
+
+	if (file >= 0)
+		unlink(path);
+	else if (errno == EEXIST)
+		file = open(path, O_WRONLY | O_NONBLOCK);
+	if (file < 0) {
+		fprintf(stderr, "workers: %s: %s\n", path, strerror(errno));
+		return 1;
+	}
+	close(file);
+	return 0;
+}
 
 int workers_save(const char *path, const uint8_t *picture, uint32_t width, uint32_t height)
 {
