@@ -8,7 +8,8 @@
  */
 #include "msg/transfer.h"
 
-#define BLOCK_ALIGN 64u
+#define BLOCK_ALIGN  64u
+#define POOL_IDLE_NS (500 * NS_PER_MS)
 
 struct block {
 	uint64_t offset, size;
@@ -118,6 +119,21 @@ bool pools_spare(struct msg_region *region)
 		return false;
 	pools_trim(region, 0);
 	return true;
+}
+
+void pools_tend(struct msg_region *region)
+{
+	// The look around before this one: its time is known, and near enough.
+	uint64_t now = region->context->last_scan_ns;
+
+	if (!region->pools || region->pools_used) {
+		region->pools_used = false;
+		region->pools_since = now;
+	} else if (now - region->pools_since >= POOL_IDLE_NS) {
+		region->pools_since = now;
+		if (!region->error && land_free(region) < region->geo.land_size / 4)
+			pools_spare(region);
+	}
 }
 
 static struct block *pool_take(struct msg_region *region, struct pool *pool, uint64_t size)
@@ -231,6 +247,7 @@ int msg_buffer_alloc(struct msg_region *region, size_t len, struct msg_buffer **
 		context_free(region->context, buffer);
 		return err;
 	}
+	region->pools_used = true;
 	buffer->region = region;
 	buffer->len = len;
 	buffer->held = true;

@@ -91,10 +91,8 @@ void channel_forget(struct msg_channel *channel)
 {
 	struct msg_region *region = channel->region;
 
-	if (channel->fault.what && !channel->fault_told) {
-		region->fault_peer = channel->peer;
-		region->fault = channel->fault;
-	}
+	if (channel->fault.what && !channel->fault_told)
+		fault_keep(region, &channel->peer, &channel->fault);
 	buffer_drop_flights(channel);
 	if (channel->deed != DEED_SHARED)
 		land_release(region, channel->deed);

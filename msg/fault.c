@@ -62,6 +62,7 @@ void fault_explain_eviction(struct msg_region *region)
 	uint64_t claim = region_load64(&region->slot->claim);
 	struct msg_fault fault = { "its slot was overwritten",
 		region_offset(region, &region->slot->claim), claim };
+	struct msg_peer self;
 
 	if (claim == region->life) {
 		fault.what = "the region's header was overwritten";
@@ -77,8 +78,15 @@ void fault_explain_eviction(struct msg_region *region)
 	if (fault_shown(region, region->index))
 		context_report(region->context, 1, "peer '%s' (slot %u) is evicted: %s: 0x%x at offset 0x%x",
 			region->name, (uint64_t)region->index, fault.what, fault.seen, fault.offset);
-	msg_self(region, &region->fault_peer);
-	region->fault = fault;
+	msg_self(region, &self);
+	fault_keep(region, &self, &fault);
+}
+
+void fault_keep(struct msg_region *region, const struct msg_peer *peer, const struct msg_fault *fault)
+{
+	// The last place is for our own.
+	if (region->untold_count < FAULTS_KEPT + peer->self)
+		region->untold[region->untold_count++] = (struct untold){ *peer, *fault };
 }
 
 bool fault_shown(struct msg_region *region, uint32_t slot)

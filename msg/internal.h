@@ -71,6 +71,12 @@ struct peer_view {
 	char former_name[WIRE_NAME];
 };
 
+struct untold {
+	struct msg_peer peer;
+	struct msg_fault fault;
+};
+#define FAULTS_KEPT 8u
+
 struct msg_region {
 	struct msg_context *context;
 	struct msg_region *next;
@@ -95,8 +101,8 @@ struct msg_region {
 	uint32_t *live;          /* [live_count] slots that were held then */
 	uint32_t live_count;
 	uint64_t sleeps, rescues, resets;
-	struct msg_peer fault_peer; /* of a channel that is gone before its fault was told */
-	struct msg_fault fault;  /* what: NULL: none */
+	struct untold untold[FAULTS_KEPT + 1]; /* of channels that are gone before their faults were told */
+	unsigned untold_count;   /* the oldest first */
 	struct fault_window said;
 	bool faults;             /* some window is open */
 	struct msg_beat beat;
@@ -110,6 +116,8 @@ struct msg_region {
 	uint32_t ask_first;      /* the slot whose turn it is to be answered */
 	uint32_t endpoint_generation[WIRE_ENDPOINTS];
 	struct pool *pools;
+	uint64_t pools_since;    /* since then no buffer was taken */
+	bool pools_used;         /* one was, since pools_tend looked last */
 	struct msg_buffer *buffers; /* that aren't free yet */
 	unsigned flights;        /* buffers that receivers have not released yet */
 	struct pattern *patterns; /* msg/pattern.h */
@@ -344,8 +352,12 @@ void buffer_drop_flights(struct msg_channel *channel);
 void pools_free(struct msg_region *region);
 /* Gives the land of pools back that no buffer is in. False: there was none. */
 bool pools_spare(struct msg_region *region);
+/* The same where land is scarce and no buffer has been taken for a while: somebody else may want it. */
+void pools_tend(struct msg_region *region);
 
 /* ---- fault.c ---- */
+/* For msg_next_event; no more than FAULTS_KEPT and one of our own. */
+void fault_keep(struct msg_region *region, const struct msg_peer *peer, const struct msg_fault *fault);
 /* May a report of damage by who holds that slot take a line of the log? Else it is counted. */
 bool fault_shown(struct msg_region *region, uint32_t slot);
 /* Once, when this peer finds that its place is no longer its own: reports what it sees there, unless

@@ -196,11 +196,13 @@ static bool take_fault(struct msg_region *region, struct msg_event *event)
 {
 	uint32_t i;
 
-	if (region->fault.what) {
+	if (region->untold_count) {
 		event->type = MSG_EVENT_FAULT;
-		event->peer = region->fault_peer;
-		event->fault = region->fault;
-		region->fault.what = NULL;
+		event->peer = region->untold[0].peer;
+		event->fault = region->untold[0].fault;
+		region->untold_count--;
+		for (i = 0; i < region->untold_count; i++)
+			region->untold[i] = region->untold[i + 1];
 		return true;
 	}
 	for (i = 0; i < region->geo.channels; i++) {
@@ -294,7 +296,7 @@ bool presence_event_waiting(struct msg_region *region)
 
 	if ((region->leaving && !region->told_leaving) || (region->gone && !region->told_gone) ||
 		(region->server_lost && !region->told_server_lost) ||
-		(region->evicted && !region->told_evicted) || region->fault.what)
+		(region->evicted && !region->told_evicted) || region->untold_count)
 		return true;
 	for (i = 0; i < region->geo.channels; i++)
 		if (region->channel[i] && region->channel[i]->fault.what &&

@@ -47,6 +47,7 @@ void context_scan(struct msg_context *context, bool live_only)
 				left--;
 			}
 		buffers_reap(region);
+		pools_tend(region);
 		patterns_tend(region);
 	}
 	context->last_scan_ns = context_now(context);

@@ -118,7 +118,8 @@ enum msg_event_type {
 	MSG_EVENT_DIED,         /* peer's heart stopped; its channels end with -EPIPE */
 	MSG_EVENT_FAULT,        /* peer (or who wrote into its memory) broke the format: fault. With
 				 * peer.self: this peer's place or the header was overwritten, and it is
-				 * evicted */
+				 * evicted. Told for closed channels, too, for 8 at once; of more than
+				 * that only the number is known (resets of msg_wait_stats) */
 	MSG_EVENT_SERVER_LOST,  /* the ivshmem server is gone: messages go on, no new peers */
 	MSG_EVENT_REGION_LEAVING, /* the device is about to be unplugged: finish, then msg_leave */
 	MSG_EVENT_REGION_GONE,  /* the region can't be used any more: msg_leave */
@@ -183,7 +184,11 @@ void msg_unlisten(struct msg_listener *listener);
  * of the region left (the caller is told too); -ENOMEM. */
 int msg_accept(struct msg_listener *listener, struct msg_channel **channel, uint64_t deadline);
 
-/* Opens a channel to the named endpoint; waits for a listener that isn't there yet.
+/* Opens a channel to the named endpoint; waits for a listener that isn't there yet. Of two peers that talk
+ * to each other one connects and the other accepts; a channel carries both directions. If both wait in
+ * here for each other, nobody accepts: who may have to do both uses short deadlines, and msg_accept in
+ * between. (Servers of calls and publishers of
+ * topics take who comes in any wait.)
  * -ETIMEDOUT: nobody listened or accepted in time; -ECONNREFUSED: the listener had no room;
  * -EPROTOTYPE: who listens under that name takes channels of another kind (of a pattern);
  * -ENOSPC: this peer has no channel or the region no memory left; -EINVAL: bad name, or this

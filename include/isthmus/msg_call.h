@@ -33,7 +33,10 @@ struct msg_call_options {
 
 /* ---- Calling ------------------------------------------------------------------------------- */
 
-/* Opens a channel to the server of that name; waits for one that isn't there yet. options: may be
+/* Opens a channel to the server of that name; waits for one that isn't there yet. Meanwhile, as in any
+ * other wait, this peer's own servers take the callers that come: two that serve each other may both
+ * open callers first. (But msg_call answers nobody: who serves whom it asks uses msg_call_start, and
+ * has both handles in its msg_wait.) options: may be
  * NULL. Errors of msg_connect, -EPROTOTYPE among them: what listens under that name is no server;
  * -EINVAL: more than MSG_CALLS_MAX calls. */
 int msg_caller_open(struct msg_region *region, const char *name,

@@ -166,15 +166,21 @@ static bool client_advance(struct msg_server *server, struct client *client)
 	return true;
 }
 
-static void accept_clients(struct msg_server *server)
+// In whatever wait our peer is: two that open callers to each other at once must not both wait to be taken.
+static void accept_clients(struct pattern *pattern)
 {
-	struct msg_context *context = server->pattern.region->context;
+	struct msg_server *server = (struct msg_server *)pattern;
+	struct msg_region *region = pattern->region;
 	struct client *client;
+	uint32_t n;
 
-	while (listener_waiting(server->listener)) {
-		client = context_alloc(context, sizeof(*client));
-		if (!client || msg_accept(server->listener, &client->channel, 0)) {
-			context_free(context, client);
+	for (n = 0; n < region->geo.slots && !region->error && listener_waiting(server->listener); n++) {
+		client = context_alloc(region->context, sizeof(*client));
+		if (!client || !presence_check_self(region) ||
+			listener_answer(server->listener, &client->channel)) {
+			context_free(region->context, client);
+			if (client)
+				continue;
 			return;
 		}
 		client->next = server->clients;
@@ -204,13 +210,19 @@ static bool step(struct pattern *pattern)
 
 	if (pattern->region->error)
 		return true;
-	accept_clients(server);
+	accept_clients(pattern);
 	for (client = server->clients; client; client = next) {
 		next = client->next;
 		if (client_advance(server, client))
 			found |= client == server->shown ? client->more : client->valid;
 	}
 	return server->ended || (found && server->free);
+}
+
+static void tend(struct pattern *pattern)
+{
+	if (((struct msg_server *)pattern)->listener)
+		accept_clients(pattern);
 }
 
 static void forget(struct pattern *pattern)
@@ -228,7 +240,9 @@ static void forget(struct pattern *pattern)
 	pattern_destroy(pattern);
 }
 
-static const struct pattern_ops server_ops = { .step = step, .forget = forget };
+static const struct pattern_ops server_ops = {
+	.step = step, .tend = tend, .forget = forget,
+};
 
 int msg_server_open(struct msg_region *region, const char *name,
 	const struct msg_call_options *options, struct msg_server **result)

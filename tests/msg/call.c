@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <isthmus/msg_call.h>
-#include "msg/internal.h"
 #include "tests/msg/harness.h"
 
 #define MEGA (1u << 20)
@@ -712,140 +711,6 @@ static void kinds(void)
 	OK(msg_leave(region));
 }
 
-// The place for a refusal is one for all: who finds another's there is told when it asks again.
-static struct {
-	struct msg_listener *listener;
-	struct wire_slot *slot;
-	unsigned refused;
-} overwriting;
-
-static void refuse_and_overwrite(void)
-{
-	struct msg_channel *channel;
-
-	EQUAL(msg_accept(overwriting.listener, &channel, 0), -EAGAIN);
-	if (!overwriting.slot->endpoint[0].refusal || overwriting.refused++)
-		return;
-	overwriting.slot->endpoint[0].refusal = 0;
-}
-
-static void refused_again(void)
-{
-	const char *path = test_region(MEGA);
-	struct msg_region *a = test_attach_patient(path, "caller");
-	struct msg_region *b = test_attach_patient(path, "plain");
-	struct msg_caller *caller;
-
-	OK(msg_listen(b, "service", NULL, &overwriting.listener));
-	overwriting.slot = b->slot;
-	test_at_sleep(a, refuse_and_overwrite);
-	EQUAL(msg_caller_open(a, "service", NULL, &caller, in_ms(20000)), -EPROTOTYPE);
-	EQUAL(overwriting.refused, 2);
-	test_at_sleep(a, NULL);
-	OK(msg_leave(a));
-	OK(msg_leave(b));
-}
-
-/* ---- no land but what is under way ---- */
-
-// All land of a peer is a buffer on its way to a third one: that must be told that somebody waits for it.
-static struct {
-	struct msg_channel *from, *to;
-	unsigned sleeps;
-} flight;
-
-static void land_flight(void)
-{
-	struct msg_span span;
-
-	// Not while the connecting is still going on.
-	if (!flight.to || !flight.from->flights)
-		return;
-	EQUAL(flight.from->mine->want, 1);
-	flight.sleeps++;
-	EQUAL(msg_peek(flight.to, &span, 1, 0), 1);
-	OK(msg_release(flight.to, 1));
-}
-
-static void fill_land(struct msg_region *region)
-{
-	struct msg_buffer *buffer;
-	size_t len = MEGA;
-	int err;
-
-	while ((err = msg_buffer_alloc(region, len, &buffer)) == -ENOSPC || err == -EMSGSIZE)
-		len -= 1024;
-	OK(err);
-	OK(msg_buffer_send(flight.from, buffer, len, 0));
-	msg_buffer_free(buffer);
-	flight.sleeps = 0;
-}
-
-static struct {
-	struct msg_listener *listener;
-	struct msg_server *server;
-	struct msg_channel *channel;
-} meeting;
-
-static void meet(void)
-{
-	struct msg_request request;
-
-	if (!meeting.channel)
-		msg_accept(meeting.listener, &meeting.channel, 0);
-	EQUAL(msg_server_next(meeting.server, &request, 0), -EAGAIN);
-}
-
-// A channel from there to the third.
-static void fly_from(struct msg_region *region)
-{
-	struct msg_channel_options options = { .ring = 1024 };
-
-	meeting.channel = flight.to = NULL;
-	test_at_sleep(region, meet);
-	OK(msg_connect(region, "third", &options, &flight.from, in_ms(20000)));
-	while (!meeting.channel)
-		meet();
-	flight.to = meeting.channel;
-	fill_land(region);
-	test_at_sleep(region, land_flight);
-}
-
-static void lands_elsewhere(void)
-{
-	static uint8_t data[20000];
-	const char *path = test_region(MEGA);
-	struct msg_region *a = test_attach_patient(path, "caller");
-	struct msg_region *b = test_attach_patient(path, "third");
-	struct msg_region *c = test_attach_patient(path, "server");
-	struct msg_call_result result;
-	struct msg_request request;
-	struct msg_caller *caller;
-
-	OK(msg_listen(b, "third", NULL, &meeting.listener));
-	OK(msg_server_open(c, "service", NULL, &meeting.server));
-	test_at_sleep(a, meet);
-	OK(msg_caller_open(a, "service", NULL, &caller, in_ms(20000)));
-	fly_from(a);
-	OK(msg_call_start(caller, data, sizeof(data), MSG_FOREVER, NULL, NULL, in_ms(20000)));
-	EQUAL(flight.sleeps, 1);
-	EQUAL(flight.from->mine->want, 0);
-	OK(msg_server_next(meeting.server, &request, in_ms(20000)));
-	msg_close(flight.from);
-	msg_close(flight.to);
-	// The answering side has the same trouble.
-	fly_from(c);
-	OK(msg_reply(meeting.server, request.token, data, sizeof(data), in_ms(20000)));
-	EQUAL(flight.sleeps, 1);
-	EQUAL(flight.from->mine->want, 0);
-	test_at_sleep(a, NULL);
-	OK(msg_call_take(caller, &result, in_ms(20000)));
-	EQUAL(result.result, sizeof(data));
-	OK(msg_leave(a));
-	OK(msg_leave(b));
-	OK(msg_leave(c));
-}
-
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -857,8 +722,6 @@ int main(int argc, char **argv)
 		{ "buffers", buffers, 0 },
 		{ "behind", behind, 0 },
 		{ "kinds", kinds, 0 },
-		{ "refused_again", refused_again, 0 },
-		{ "lands_elsewhere", lands_elsewhere, 0 },
 		{ "callers_die", callers_die, 90 },
 		{ "servers_die", servers_die, 90 },
 		{ "servers_die_more", servers_die_more, 200 },

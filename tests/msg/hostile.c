@@ -296,6 +296,40 @@ static void impossible_request(void)
 	clear_stage(&stage, thread);
 }
 
+// Channels that are closed before their faults are told: each is told all the same.
+static void closed_untold(void)
+{
+	struct stage stage;
+	pthread_t thread = set_stage(&stage);
+	uint64_t seen[2] = { 0x4d, 0x4e };
+	struct msg_event event;
+	unsigned i, faults = 0;
+
+	for (i = 0; i < 2; i++) {
+		block_of(&stage, stage.rogue_slot, i)->status = STATUS(1, (uint32_t)seen[i]);
+		stage.rogue_slot->changes += 100;
+	}
+	CHECK(msg_peers(stage.victim, NULL, 0) == 2);
+	for (i = 0; i < 2; i++) {
+		struct msg_fault fault;
+
+		CHECK(msg_fault_of(stage.at_victim[i], &fault));
+		msg_close(stage.at_victim[i]);
+	}
+	while (msg_next_event(stage.victim, &event) > 0) {
+		if (event.type != MSG_EVENT_FAULT)
+			continue;
+		CHECK(faults < 2);
+		EQUAL(event.fault.seen, STATUS(1, seen[faults]));
+		CHECK(!strcmp(event.peer.name, "rogue"));
+		faults++;
+	}
+	EQUAL(faults, 2);
+	pthread_barrier_wait(&rogue.barrier);
+	pthread_join(thread, NULL);
+	OK(msg_leave(stage.victim));
+}
+
 // Two such requests at a time, that stay: a refusal has place for one of them. Each is refused once for each
 // change of their slot, and not in turn without end.
 static void impossible_requests(void)
@@ -484,6 +518,7 @@ int main(int argc, char **argv)
 		{ "descriptor_too_short", descriptor_too_short, 0 },
 		{ "unknown_state", unknown_state, 0 },
 		{ "impossible_request", impossible_request, 0 },
+		{ "closed_untold", closed_untold, 0 },
 		{ "impossible_requests", impossible_requests, 10 },
 		{ "scribble", scribble, 0 },
 		{ "endless", endless, 120 },

@@ -521,6 +521,31 @@ static void spare_land(void)
 	OK(msg_leave(region));
 }
 
+// Who needs no more buffers gives back what it keeps for them when land is scarce, whatever it waits for.
+static void idle_land(void)
+{
+	const char *path = test_region(MEGA);
+	struct msg_region *idle = test_attach(path, "idle"), *other = test_attach(path, "other");
+	struct msg_wait_item item = { .type = MSG_WAIT_EVENT, .region = idle };
+	struct msg_buffer *buffer, *rest;
+	struct msg_region_info info;
+	struct msg_event event;
+	uint64_t end = in_ms(60000);
+
+	while (msg_next_event(idle, &event) > 0)
+		;
+	OK(msg_buffer_alloc(idle, 1, &buffer));
+	msg_buffer_free(buffer);
+	msg_region_describe(other, &info);
+	OK(msg_buffer_alloc(other, info.land_free, &rest));
+	EQUAL(msg_buffer_alloc(other, 1, &buffer), -ENOSPC);
+	while (msg_buffer_alloc(other, 1, &buffer) && msg_now_ns() < end)
+		msg_wait(&item, 1, in_ms(50));
+	CHECK(msg_now_ns() < end);
+	OK(msg_leave(idle));
+	OK(msg_leave(other));
+}
+
 /* ---- many ---- */
 
 #define CROWD 64
@@ -621,6 +646,7 @@ int main(int argc, char **argv)
 		{ "channels_run_out", channels_run_out, 0 },
 		{ "land_runs_out", land_runs_out, 0 },
 		{ "spare_land", spare_land, 0 },
+		{ "idle_land", idle_land, 0 },
 		{ "crowd", crowd, 120 },
 		{ "crowd_on_garbage", crowd_on_garbage, 120 },
 	};

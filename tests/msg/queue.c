@@ -203,49 +203,6 @@ static void check_log(const struct stage *stage, uint64_t count)
 
 /* ---- one thread with everything ---- */
 
-static struct msg_listener *wrong;
-
-static void refuse_queue(void)
-{
-	struct msg_channel *channel;
-
-	EQUAL(msg_accept(wrong, &channel, 0), -EAGAIN);
-}
-
-// Something else has the queue's name for a while: said once for each time that they ask, and who ignores it
-// sleeps in between. What was put stays, and they find the dispatcher that comes after it.
-static void wrong_name(struct msg_region *region, struct msg_producer *producer,
-	struct msg_worker *worker)
-{
-	struct msg_wait_item items[] = {
-		{ .type = MSG_WAIT_PATTERN, .pattern = producer },
-		{ .type = MSG_WAIT_PATTERN, .pattern = worker },
-	};
-	struct msg_queue_result result;
-	uint64_t said = msg_now_ns();
-	struct msg_work work;
-	unsigned i, k;
-
-	OK(msg_listen(region, "queue", NULL, &wrong));
-	test_at_sleep(region, refuse_queue);
-	EQUAL(msg_producer_flush(producer, in_ms(20000)), -EPROTOTYPE);
-	EQUAL(msg_worker_take(worker, &work, in_ms(20000)), -EPROTOTYPE);
-	for (i = 0; i < 4; i++) {
-		OK(msg_wait(items, 2, in_ms(20000)));
-		for (k = 0; k < 2; k++) {
-			if (!items[k].ready)
-				continue;
-			EQUAL(k ? msg_worker_take(worker, &work, 0) :
-				msg_producer_result(producer, &result, 0), -EPROTOTYPE);
-			EQUAL(k ? msg_worker_take(worker, &work, 0) :
-				msg_producer_result(producer, &result, 0), -EAGAIN);
-		}
-	}
-	CHECK(msg_now_ns() - said >= 20 * MS);
-	test_at_sleep(region, NULL);
-	msg_unlisten(wrong);
-}
-
 static void alone(void)
 {
 	struct stage stage = stage_new(4 * MEGA);
@@ -276,7 +233,6 @@ static void alone(void)
 	EQUAL(msg_producer_result(producer, &result, in_ms(1)), -ETIMEDOUT);
 	OK(msg_worker_open(b, "queue", &options, &worker));
 	EQUAL(msg_worker_take(worker, &work, 0), -EAGAIN);
-	wrong_name(c, producer, worker);
 	OK(msg_dispatcher_open(c, "queue", NULL, &dispatcher));
 	CHECK(!msg_dispatcher_active(dispatcher));
 	EQUAL(msg_dispatcher_run(dispatcher, 0), 0);

@@ -206,6 +206,12 @@ static void ask(struct place *place, unsigned to)
 		sim_fail("msg_call_start: %s", msg_strerror(result));
 }
 
+static bool in_region(const void *data)
+{
+	return (const uint8_t *)data >= sim_base &&
+	       (const uint8_t *)data < sim_base + SIM_REGIONS * SIM_SPAN;
+}
+
 static void take(struct place *place, unsigned to)
 {
 	struct calls *c = &place->calls;
@@ -220,7 +226,9 @@ static void take(struct place *place, unsigned to)
 		fault_reading(place->peer);
 	app_reads(place);
 	err = msg_call_take(c->caller[to], &result, deadline);
-	app_has_read(place, err ? err : result.result);
+	// One that was kept before is good, whatever was looked at behind it.
+	if (err || result.result < 0 || in_region(result.data) || port_was_blind(result.data))
+		app_has_read(place, err ? err : result.result);
 
 	if (err == -ENOENT && c->under_way[to] && !app_excused() && !place->seat->gone)
 		sim_fail("peer %u: %u calls are under way, but none is known",
@@ -234,8 +242,7 @@ static void take(struct place *place, unsigned to)
 	if (result.result > LONGEST)
 		result.result = -ECONNRESET;
 	// A reply lies in the region, or in private memory.
-	if (result.result > 0 && (const uint8_t *)result.data >= sim_base &&
-		(const uint8_t *)result.data < sim_base + SIM_REGIONS * SIM_SPAN) {
+	if (result.result > 0 && in_region(result.data)) {
 		if (place->seat->gone)
 			return;
 		sim_copy_out(data, result.data, (size_t)result.result);

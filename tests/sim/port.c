@@ -101,10 +101,16 @@ static void *port_alloc(void *arg, size_t size)
 		block = arenas[p->index] + p->arena_used;
 		p->arena_used += 1ull << c;
 	}
-	*(uint64_t *)(void *)block = c;
+	((uint64_t *)(void *)block)[0] = c;
+	((uint64_t *)(void *)block)[1] = p->blind;
 	memset(block + 64, 0, size);
 	p->allocated++;
 	return block + 64;
+}
+
+bool port_was_blind(const void *memory)
+{
+	return ((const uint64_t *)memory)[-7];
 }
 
 static void port_free(void *arg, void *memory)

@@ -221,6 +221,8 @@ void lie_once(struct sim_peer *peer);
 /* port.c */
 void port_start(struct sim_peer *peer);
 void port_died(struct sim_peer *peer);
+/* Was that piece of private memory allocated behind a look at what was another's by then? */
+bool port_was_blind(const void *memory);
 
 /* attach.c */
 /* Tells msg about devices that leave. */
