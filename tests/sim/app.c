@@ -276,12 +276,13 @@ static bool work_left(struct app *app)
 
 static void serve(struct place *place, struct conn *conn)
 {
-	unsigned n = 1 + sim_pick(3);
+	unsigned n = 1 + sim_pick(3), early;
 
 	while (n--)
 		if (!(sim_chance(128) ? conn_send(place, conn) : conn_receive(place, conn)))
 			return;
-	if (sim_chance(conn_complete(conn) ? 40 : conn->end->accepted == conn->end->target ? 4 : 1))
+	early = sim.config.loyal ? 0 : conn->end->accepted == conn->end->target ? 4 : 1;
+	if (sim_chance(conn_complete(conn) ? 40 : early))
 		conn_close(place, conn);
 }
 

@@ -49,7 +49,7 @@ static void open_dispatcher(struct place *place)
 {
 	struct queues *q = &place->queues;
 	struct msg_queue_options options = { .channel = { .ring = 1024 },
-		.window = sim_chance(128) ? 1 + sim_pick(4) : 0, .items = 4 + sim_pick(30) };
+		.window = sim_chance(128) ? 1 + sim_pick(4) : 0, .items = sim.config.items ? sim.config.items : 4 + sim_pick(30) };
 	int err = msg_dispatcher_open(place->region, QUEUE_NAME, &options, &q->dispatcher);
 
 	place->seat->dispatches = !err;
@@ -91,7 +91,7 @@ static void dispatch(struct place *place)
 	else if (err != -EAGAIN && err != -ETIMEDOUT && err != -ENOSPC && !app_lost(place, err) &&
 		!app_excused())
 		sim_fail("msg_dispatcher_run: %s", msg_strerror(err));
-	if (place->lost || !sim_chance(sim.config.dispatchers > 1 ? 4 : 1))
+	if (place->lost || sim.config.loyal || !sim_chance(sim.config.dispatchers > 1 ? 4 : 1))
 		return;
 	oracle_dispatcher_moved(place->seat);
 	msg_dispatcher_close(q->dispatcher);

@@ -162,6 +162,8 @@ bool conn_receive(struct place *place, struct conn *conn)
 	uint64_t stalled = place->peer->stalled_ns;
 	bool there;
 
+	if (!sim.config.calls && !sim.config.queues)
+		fault_reading(place->peer);
 	app_reads(place);
 	there = receive_some(place, conn, deadline);
 

@@ -1,103 +1,146 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A seed becomes a scenario: which ground, which scheduler, which faults, which habits.
+// A seed becomes a scenario: which ground, which scheduler, which faults, which habits. Each draw
+// has a name: what --with fixes, or leaves open, is drawn by that (scenario.c).
 #include <stdio.h>
 #include <string.h>
 #include "tests/sim/sim.h"
 
-static unsigned pick_of(const unsigned *values, unsigned n)
+static unsigned pick_of(const char *what, const unsigned *values, unsigned n)
 {
-	return values[sim_pick(n)];
+	return values[scenario_draw(what, n)];
 }
-#define PICK(...) \
-	pick_of((const unsigned[]){ __VA_ARGS__ }, sizeof((unsigned[]){ __VA_ARGS__ }) / 4)
+#define PICK(what, ...) \
+	pick_of(what, (const unsigned[]){ __VA_ARGS__ }, sizeof((unsigned[]){ __VA_ARGS__ }) / 4)
+
+static uint32_t pick(const char *what, uint32_t n)
+{
+	return scenario_draw(what, n);
+}
+
+static bool chance(const char *what, uint32_t of_256)
+{
+	return scenario_given() ? scenario_draw(what, 256) < of_256 : sim_chance(of_256);
+}
 
 static void configure_faults(struct sim_config *c)
 {
-	switch (sim_pick(16)) {
+	switch (pick("faults", 16)) {
 	case 0: case 1: case 2: case 3: case 4: case 5:
 		break;
 	case 6: case 7: case 8:
-		c->kills = 1 + sim_pick(3);
+		c->kills = 1 + pick("kills", 3);
 		break;
 	case 9: case 10:
-		c->stalls = 1 + sim_pick(2);
+		c->stalls = 1 + pick("stalls", 2);
 		break;
 	case 11: case 12:
-		c->kills = sim_pick(3);
-		c->stalls = sim_pick(2);
-		c->unplugs = 1 + sim_pick(2);
+		c->kills = pick("kills", 3);
+		c->stalls = pick("stalls", 2);
+		c->unplugs = 1 + pick("unplugs", 2);
 		break;
 	case 13:
-		c->lies = sim_chance(128) ? LIES_OWN : LIES_WILD;
-		c->kills = sim_pick(2);
+		c->lies = chance("lies", 128) ? LIES_OWN : LIES_WILD;
+		c->kills = pick("kills", 2);
 		break;
 	case 14: case 15:
 		c->lies = LIES_POINTED;
-		c->kills = sim_pick(4) == 0;
+		c->kills = pick("kills", 4) == 0;
 		break;
 	}
-	if (c->lies && c->peers < 3)
+	scenario_fix();
+	if (c->lies && c->peers < 3 && !scenario_fixed("peers"))
 		c->peers = 3;
 }
 
-// What makes rare meetings frequent: whole seeds live for one of them.
 static void configure_habits(struct sim_config *c)
 {
-	c->messages = PICK(0, 1, 2, 4, 8, 16, 24);
-	c->patience = PICK(4, 4, 4, 4, 60, 100);
-	c->idle = PICK(30, 30, 30, 100);
-	c->streams = PICK(0, 0, 0, 64, 256);
-	c->buffers = PICK(0, 0, 8, 80);
-	c->contests = sim_pick(3);
-	c->churn = PICK(0, 0, 0, 100);
-	c->topics = sim_chance(30);
-	c->policy = sim_pick(3);
-	c->calls = sim_chance(24);
-	c->queues = !c->topics && !c->calls && sim_chance(16);
-	c->groups = !c->topics && !c->calls && !c->queues && sim_chance(16);
-	c->group_size = 2 + sim_pick(c->peers - 1);
-	c->dispatchers = 1 + (c->peers > 2 && sim_chance(128));
-	switch (sim_pick(8)) {
-	case 0:
+	c->messages = PICK("messages", 0, 1, 2, 4, 8, 16, 24);
+	c->patience = PICK("patience", 4, 4, 4, 4, 60, 100);
+	c->idle = PICK("idle", 30, 30, 30, 100);
+	c->streams = PICK("streams", 0, 0, 0, 64, 256);
+	c->buffers = PICK("buffers", 0, 0, 8, 80);
+	c->contests = pick("contests", 3);
+	c->churn = PICK("churn", 0, 0, 0, 100);
+	c->topics = chance("topics", 30);
+	c->policy = pick("policy", 3);
+	c->calls = chance("calls", 24);
+	c->queues = !c->topics && !c->calls && chance("queues", 16);
+	c->groups = !c->topics && !c->calls && !c->queues && chance("groups", 16);
+	c->group_size = 2 + pick("group-size", c->peers - 1);
+	c->dispatchers = 1 + (c->peers > 2 && chance("dispatchers", 128));
+}
+
+// Who names a pattern, or a fault, means no other ones.
+static bool patterns_named(void)
+{
+	return scenario_fixed("topics") || scenario_fixed("calls") || scenario_fixed("queues") ||
+	       scenario_fixed("groups");
+}
+
+static void configure_named(struct sim_config *c)
+{
+	if (patterns_named())
+		c->topics = c->calls = c->queues = c->groups = false;
+	if (scenario_fixed("kills") || scenario_fixed("stalls") || scenario_fixed("unplugs") ||
+		scenario_fixed("lies")) {
+		c->kills = c->stalls = c->unplugs = 0;
+		c->lies = LIES_NONE;
+	}
+	scenario_fix();
+}
+
+static enum sim_meeting draw_meeting(const struct sim_config *c)
+{
+	switch (pick("meeting", 8)) {
+	case 0: return MEETING_ONE_WAY;
+	case 1: return chance("rarely", 128) ? MEETING_CONTEST : MEETING_NONE;
+	case 2: return chance("rarely", 128) ? MEETING_NAPS : MEETING_NONE;
+	case 3: return MEETING_PICKY;
+	case 4: return !c->lies && chance("rarely", 64) ? MEETING_STILL : MEETING_NONE;
+	default: return MEETING_NONE;
+	}
+}
+
+// What makes rare meetings frequent: whole seeds live for one of them.
+static void configure_meeting(struct sim_config *c)
+{
+	switch (c->meeting) {
+	case MEETING_ONE_WAY:
 		// One-way flows whose senders wait for each release.
 		c->lengths = LENGTHS_LONG;
-		c->one_way = sim_chance(200);
-		c->patience = PICK(60, 200);
-		c->picky = sim_chance(128);
-		c->messages = PICK(8, 16);
+		c->one_way = chance("one-way", 200);
+		c->patience = PICK("patience", 60, 200);
+		c->picky = chance("picky", 128);
+		c->messages = PICK("messages", 8, 16);
 		break;
-	case 1:
+	case MEETING_CONTEST:
 		// A name that all want at once, again and again.
-		if (!sim_chance(128))
-			break;
-		c->contests = 3 + sim_pick(12);
-		c->messages = PICK(0, 1);
+		c->contests = 3 + pick("contests", 12);
+		c->messages = PICK("messages", 0, 1);
 		c->bell_delay = 0;
 		break;
-	case 2:
+	case MEETING_NAPS:
 		// Listeners that look away while callers come and die.
-		if (!sim_chance(128))
-			break;
 		c->naps = 128;
 		c->delicate = true;
 		if (!c->lies && c->peers < 3)
 			c->peers = 3;
 		if (!c->lies)
-			c->kills += 1 + sim_pick(3);
-		c->messages = PICK(0, 1, 2);
+			c->kills += 1 + pick("more-kills", 3);
+		c->messages = PICK("messages", 0, 1, 2);
 		c->churn = 200;
 		break;
-	case 3:
+	case MEETING_PICKY:
 		c->picky = true;
 		break;
-	case 4:
+	case MEETING_STILL:
 		// Who asks or answers stands still meanwhile, and others take its place and memory.
-		if (c->lies || !sim_chance(64))
-			break;
-		c->queues = sim_chance(100);
-		c->calls = !c->queues;
-		c->topics = false;
-		c->stalls += 1 + sim_pick(3);
+		if (!patterns_named()) {
+			c->queues = chance("queues", 100);
+			c->calls = !c->queues;
+			c->topics = false;
+		}
+		c->stalls += 1 + pick("more-stalls", 3);
 		c->peers = 3;
 		c->churn = 200;
 		c->still = true;
@@ -106,21 +149,30 @@ static void configure_habits(struct sim_config *c)
 		c->patience = 4;
 		c->idle = 30;
 		break;
-	}
-	if (sim_chance(8) && !c->lies) {
+	case MEETING_PULLED:
 		// Devices that are pulled out in the middle of what asks for the time.
-		c->unplugs = 3 + sim_pick(4);
-		c->kills = sim_pick(2);
+		c->unplugs = 3 + pick("unplugs", 4);
+		c->kills = pick("kills", 2);
 		c->stalls = 0;
 		c->sudden = c->delicate = true;
 		c->still = false;
 		c->churn = 200;
-		c->contests = sim_pick(6);
-		c->calls = sim_chance(60);
-		c->topics = sim_chance(60);
-		c->queues = !c->calls && !c->topics && sim_chance(80);
-		c->groups = !c->queues && sim_chance(80);
+		c->contests = pick("contests", 6);
+		if (patterns_named())
+			break;
+		c->calls = chance("calls", 60);
+		c->topics = chance("topics", 60);
+		c->queues = !c->calls && !c->topics && chance("queues", 80);
+		c->groups = !c->queues && chance("groups", 80);
+		break;
+	default:
+		break;
 	}
+}
+
+// What goes together.
+static void configure_limits(struct sim_config *c)
+{
 	if (c->group_size > c->peers)
 		c->group_size = c->peers;
 	// An item goes through many hands.
@@ -134,38 +186,53 @@ static void configure_habits(struct sim_config *c)
 		c->patience = 4;
 		c->idle = 30;
 		c->naps = 0;
-		c->small_rings = sim_chance(40);
+		c->small_rings = chance("small-rings", 40);
 	}
+}
+
+static void configure_ground(struct sim_config *c)
+{
+	bool tcg;
+
+	c->peers = PICK("peers", 2, 2, 2, 2, 3, 3, 4);
+	c->regions = chance("regions", 16) ? 2 : 1;
+	c->ground = PICK("ground", GROUND_DOORBELL, GROUND_DOORBELL, GROUND_DOORBELL, GROUND_FUTEX,
+		GROUND_PLAIN);
+	tcg = c->ground != GROUND_FUTEX && chance("tcg", 40);
+	c->fences = c->atomic = !tcg;
+	c->buffer = PICK("buffer", 0, 1, 2, 4, 8, 16, 32);
+	c->drain = PICK("drain", 2, 8, 32, 128);
+	c->quantum = PICK("quantum", 0, 0, 1, 2, 4, 8, 16, 32, 64, 128);
+	c->tick = PICK("tick", 2, 10, 40);
+	c->bell_delay = PICK("bell-delay", 0, 0, 2000, 50000, 1000000);
+	c->bells_stick = chance("bells-stick", 128);
+	c->bells_lost = chance("bells-lost", 30) ? 1 + pick("lost-for", 3000) : 0;
+	c->options.death_ns = PICK("death", 10, 20, 40, 100) * MS;
+	c->backing_ns = PICK("backing", 5, 20, 20) * MS;
+	c->spin_ns = PICK("spin", MSG_SPIN_NEVER, MSG_SPIN_NEVER, MSG_SPIN_NEVER, 500, 5000);
 }
 
 void sim_configure(uint64_t seed)
 {
 	struct sim_config *c = &sim.config;
-	bool tcg;
 
-	sim.rng = seed * 0x9e3779b97f4a7c15u + 0x1234567;
-	sim_random();
-	c->seed = seed;
-	c->peers = PICK(2, 2, 2, 2, 3, 3, 4);
-	c->regions = sim_chance(16) ? 2 : 1;
-	c->ground = PICK(GROUND_DOORBELL, GROUND_DOORBELL, GROUND_DOORBELL, GROUND_FUTEX,
-		GROUND_PLAIN);
-	tcg = c->ground != GROUND_FUTEX && sim_chance(40);
-	c->fences = c->atomic = !tcg;
-	c->buffer = PICK(0, 1, 2, 4, 8, 16, 32);
-	c->drain = PICK(2, 8, 32, 128);
-	c->quantum = PICK(0, 0, 1, 2, 4, 8, 16, 32, 64, 128);
-	c->tick = PICK(2, 10, 40);
-	c->bell_delay = PICK(0, 0, 2000, 50000, 1000000);
-	c->bells_stick = sim_chance(128);
-	c->bells_lost = sim_chance(30) ? 1 + sim_pick(3000) : 0;
-	c->options.death_ns = PICK(10, 20, 40, 100) * MS;
-	c->backing_ns = PICK(5, 20, 20) * MS;
-	c->spin_ns = PICK(MSG_SPIN_NEVER, MSG_SPIN_NEVER, MSG_SPIN_NEVER, 500, 5000);
+	scenario_begin(seed);
+	configure_ground(c);
 	configure_faults(c);
 	configure_habits(c);
-	c->options.slots = c->peers + sim_pick(2);
-	c->options.channels = c->peers * (1 + c->topics + c->calls + 2 * c->queues) + sim_pick(2);
+	c->meeting = draw_meeting(c);
+	configure_named(c);
+	configure_meeting(c);
+	if (!scenario_fixed("meeting") && chance("pulled", 8) && !c->lies) {
+		c->meeting = MEETING_PULLED;
+		configure_meeting(c);
+	}
+	scenario_fix();
+	configure_limits(c);
+	c->options.slots = c->peers + pick("slots", 2);
+	c->options.channels = c->peers * (1 + c->topics + c->calls + 2 * c->queues) +
+		pick("channels", 2);
+	scenario_fix();
 	if (geometry_choose(&sim.geo, SIM_SIZE, &c->options))
 		sim_fail("the scenario has no geometry");
 }
@@ -176,6 +243,8 @@ void sim_print_config(void)
 	static const char *const lies[] = { "none", "about its own", "anywhere", "pointed" };
 	const struct sim_config *c = &sim.config;
 
+	if (scenario_given())
+		printf("with %s: ", scenario_given());
 	printf("seed %llu: %u peers, %u region%s, on %s, %s; store buffer %u, drain %u/256, ",
 		(unsigned long long)c->seed, c->peers, c->regions, c->regions > 1 ? "s" : "",
 		grounds[c->ground],

@@ -22,8 +22,8 @@ void fault_plan(struct sim_peer *p)
 	p->fault = n ? choice[sim_pick(n)] : FAULT_NONE;
 	// Any step is as likely as any other of its order of magnitude.
 	p->fault_step = n ? p->steps + 1 + sim_pick(50u << sim_pick(8)) : UINT64_MAX;
-	// There it comes by fault_reading, or late.
-	if (n && sim.config.still)
+	// There it comes by fault_reading or fault_aim, or late.
+	if (n && (sim.config.still || sim.config.aim))
 		p->fault_step += 50000;
 }
 
@@ -46,6 +46,17 @@ static void kill(struct sim_peer *p)
 		sim_event_at(p->restart_at);
 }
 
+static void unplug(struct sim_peer *p)
+{
+	struct sim_seat *seat = &p->seat[sim_pick(sim.config.regions)];
+
+	if (seat->slot < 0 || seat->gone || !seat->region || seat->unplug)
+		return;
+	sim_trace("peer %u's device in region %u shall leave", p->index, seat->where);
+	seat->unplug = true;
+	sim.unplugs_done++;
+}
+
 static void stall(struct sim_peer *p)
 {
 	uint64_t ns = sim_random() % (sim_chance(64) ? sim.config.options.death_ns :
@@ -60,18 +71,9 @@ static void stall(struct sim_peer *p)
 	for (i = 0; i < sim.config.regions; i++)
 		sim.spoiled = sim.spoiled || (p->seat[i].formats && p->seat[i].slot < 0);
 	sim.stalls_done++;
+	if (sim.config.pulled_still && left(sim.unplugs_done, sim.config.unplugs))
+		unplug(p);
 	sim_event_at(p->resume_at);
-}
-
-static void unplug(struct sim_peer *p)
-{
-	struct sim_seat *seat = &p->seat[sim_pick(sim.config.regions)];
-
-	if (seat->slot < 0 || seat->gone || !seat->region || seat->unplug)
-		return;
-	sim_trace("peer %u's device in region %u shall leave", p->index, seat->where);
-	seat->unplug = true;
-	sim.unplugs_done++;
 }
 
 void fault_happens(struct sim_peer *p)
@@ -87,20 +89,44 @@ void fault_happens(struct sim_peer *p)
 	fault_plan(p);
 }
 
+// Where the scenario aims at a word, what is delicate only arms.
+static bool arms(struct sim_peer *p)
+{
+	if (sim.config.aim)
+		p->armed = p->fault && sim_chance(128);
+	return sim.config.aim;
+}
+
+static void fault_within(struct sim_peer *p, uint32_t steps)
+{
+	sim_account(p);
+	p->fault_step = p->steps + 1 + sim_pick(steps);
+	sim_account(p);
+}
+
 void fault_moment(struct sim_peer *p)
 {
-	if (!p->fault || sim.config.still || !sim_chance(sim.config.delicate ? 128 : 40))
+	if (arms(p) || !p->fault || sim.config.still ||
+		!sim_chance(sim.config.delicate ? 128 : 40))
 		return;
-	sim_account(p);
-	p->fault_step = p->steps + 1 + sim_pick(20u << sim_pick(sim.config.sudden ? 4 : 8));
-	sim_account(p);
+	fault_within(p, 20u << sim_pick(sim.config.sudden ? 4 : 8));
 }
 
 void fault_reading(struct sim_peer *p)
 {
-	if (!sim.config.still || !p->fault || !sim_chance(100))
+	if (!sim.config.still || arms(p) || !p->fault || !sim_chance(100))
 		return;
-	sim_account(p);
-	p->fault_step = p->steps + 1 + sim_pick(60);
-	sim_account(p);
+	fault_within(p, 60);
+}
+
+void fault_aim(struct sim_peer *p, uint64_t at, bool stores)
+{
+	if (name_kind(at) != sim.config.aim || !sim_chance(stores ? 64 : 8))
+		return;
+	if (!p->fault || sim_chance(128)) {
+		sim_yield();
+	} else if (!sim.config.delicate || p->armed) {
+		p->armed = false;
+		fault_within(p, 8);
+	}
 }

@@ -7,11 +7,11 @@
 #include <string.h>
 #include "tests/sim/oracle.h"
 
-#define STEP_LIMIT  8000000ull
 #define TIME_LIMIT  (60000 * MS)
 #define STARVE      1500 /* steps by priority before the others get a turn */
 
 struct sim sim;
+uint64_t sim_step_limit = 8000000;
 static uint8_t stacks[SIM_PEERS][SIM_STACK] __attribute__((aligned(64)));
 static void *main_sp;
 
@@ -299,11 +299,17 @@ void sim_account(struct sim_peer *p)
 	p->steps += spent;
 	sim.steps += spent;
 	sim.granted = sim.fuel;
-	if (sim.steps > STEP_LIMIT)
-		sim_fail("hang: %llu accesses to the region", STEP_LIMIT);
+	if (sim.steps > sim_step_limit)
+		sim_fail("hang: %llu accesses to the region", (unsigned long long)sim_step_limit);
 	if (p->fault && p->fault_step < p->steps + (uint64_t)sim.granted)
 		sim.fuel = sim.granted =
 			p->fault_step > p->steps ? (int64_t)(p->fault_step - p->steps) : 1;
+}
+
+void sim_yield(void)
+{
+	sim_account(sim.running);
+	sim.fuel = sim.granted = 1;
 }
 
 static void __attribute__((noinline)) out_of_fuel(void)

@@ -19,6 +19,7 @@ static char tail[TAIL][LINE];
 static uint64_t tail_count;
 static bool trace_all;
 static int result_fd = -1;
+static bool brief; /* a failure is one line, and not replayed */
 static struct sim_totals *totals; /* of all workers */
 
 void sim_trace(const char *format, ...)
@@ -58,7 +59,7 @@ void sim_fail(const char *format, ...)
 	if (sim.trace)
 		show_tail();
 	fflush(stdout);
-	if (sim.trace || result_fd < 0) {
+	if (sim.trace || result_fd < 0 || brief) {
 		printf("FAIL seed %llu at %.3f us: ", (unsigned long long)sim.config.seed,
 			(double)sim.now / 1000.0);
 		va_start(args, format);
@@ -155,7 +156,9 @@ static void replay(const char *program, uint64_t seed)
 		path[len] = 0;
 		program = path;
 	}
-	printf("to replay it: %s --seed %llu --trace\n", program, (unsigned long long)seed);
+	printf("to replay it: %s --seed %llu %s%s%s--trace\n", program, (unsigned long long)seed,
+		scenario_given() ? "--with " : "", scenario_given() ? scenario_given() : "",
+		scenario_given() ? " " : "");
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
@@ -201,7 +204,8 @@ static int run_many(const char *program, uint64_t first, uint64_t count, unsigne
 	}
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	if (failed) {
-		replay(program, failing);
+		if (!brief)
+			replay(program, failing);
 		return 1;
 	}
 	printf("%llu million accesses (%llu in the longest seed), %llu thousand messages, %llu kills, "
@@ -217,46 +221,74 @@ static int run_many(const char *program, uint64_t first, uint64_t count, unsigne
 	return 0;
 }
 
+static const char usage[] =
+	"usage: sim [--seeds N] [--first SEED] [--jobs 1..16] [--with PARTS] [--limit ACCESSES] [--brief]\n"
+	"       sim --seed SEED [--trace] [--with PARTS]\n"
+	"       sim --help\n";
+
+struct options {
+	uint64_t first, count, seed;
+	unsigned jobs;
+	bool one;
+};
+
+static bool option(struct options *o, const char *name, const char *value)
+{
+	char *end;
+	uint64_t n;
+
+	if (!value)
+		return false;
+	if (!strcmp(name, "--with"))
+		return scenario_parse(value);
+	n = strtoull(value, &end, 0);
+	if (*end || !*value)
+		return false;
+	if (!strcmp(name, "--seeds"))
+		o->count = n;
+	else if (!strcmp(name, "--first"))
+		o->first = n;
+	else if (!strcmp(name, "--limit"))
+		sim_step_limit = n;
+	else if (!strcmp(name, "--jobs"))
+		o->jobs = n > 16 ? 0 : (unsigned)n;
+	else if (!strcmp(name, "--seed"))
+		o->one = true, o->seed = n;
+	else
+		return false;
+	return o->count && o->jobs;
+}
+
 int main(int argc, char **argv)
 {
-	uint64_t first = 1, count = 100000, seed = 0;
-	unsigned jobs = 2;
-	bool one = false;
+	struct options o = { .first = 1, .count = 100000, .jobs = 2 };
 	int i;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (i = 1; i < argc; i++) {
-		const char *value = i + 1 < argc ? argv[i + 1] : "";
-
 		if (!strcmp(argv[i], "--trace")) {
 			trace_all = true;
-			continue;
+		} else if (!strcmp(argv[i], "--brief")) {
+			brief = true;
+		} else if (!strcmp(argv[i], "--help")) {
+			fputs(usage, stdout);
+			scenario_help();
+			return 0;
+		} else if (!option(&o, argv[i], argv[i + 1])) {
+			fputs(usage, stderr);
+			return 2;
+		} else {
+			i++;
 		}
-		if (!strcmp(argv[i], "--seeds"))
-			count = strtoull(value, NULL, 0);
-		else if (!strcmp(argv[i], "--first"))
-			first = strtoull(value, NULL, 0);
-		else if (!strcmp(argv[i], "--jobs"))
-			jobs = (unsigned)strtoul(value, NULL, 0);
-		else if (!strcmp(argv[i], "--seed"))
-			one = true, seed = strtoull(value, NULL, 0);
-		else
-			count = 0;
-		i++;
-	}
-	if (!count || !jobs || jobs > 16) {
-		fprintf(stderr, "usage: %s [--seeds N] [--first SEED] [--jobs 1..16]\n"
-				"       %s --seed SEED [--trace]\n", argv[0], argv[0]);
-		return 2;
 	}
 	memory_init();
-	if (!one)
-		return run_many(argv[0], first, count, jobs);
+	if (!o.one)
+		return run_many(argv[0], o.first, o.count, o.jobs);
 	on_crash();
 	stop_after(60);
-	run_seed(seed, true);
+	run_seed(o.seed, true);
 	printf("PASS seed %llu: %llu accesses, %.3f ms, %u killed, %u stalled, %u bells\n",
-		(unsigned long long)seed, (unsigned long long)sim.steps, (double)sim.now / 1e6,
+		(unsigned long long)o.seed, (unsigned long long)sim.steps, (double)sim.now / 1e6,
 		sim.kills_done, sim.stalls_done, sim.bells_rung);
 	return 0;
 }

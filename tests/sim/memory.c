@@ -269,6 +269,8 @@ uint64_t sim_load(const void *p, unsigned size)
 		note_deed(sim.running, at, value);
 	if (__builtin_expect(sim.trace, 0))
 		sim_trace("%-28s -> 0x%llx", name_word(at), (unsigned long long)value);
+	if (__builtin_expect(sim.config.aim, 0))
+		fault_aim(sim.running, at, false);
 	return value;
 }
 
@@ -284,6 +286,8 @@ void sim_store(void *p, uint64_t value, unsigned size)
 	if (__builtin_expect(sim.trace, 0))
 		sim_trace("%-28s =  0x%llx", name_word(at), (unsigned long long)value);
 	buffer_store(sim.running, at, size, value);
+	if (__builtin_expect(sim.config.aim, 0))
+		fault_aim(sim.running, at, true);
 }
 
 void sim_fence(void)

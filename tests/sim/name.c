@@ -93,3 +93,36 @@ const char *name_word(uint64_t at)
 	snprintf(text, sizeof(text), "region 1 %s", name_in_region((uint32_t)(at % SIM_SPAN)));
 	return text;
 }
+
+enum sim_word name_kind(uint64_t at)
+{
+	uint32_t offset = (uint32_t)(at % SIM_SPAN), slots = sim.geo.slot_offset, in;
+	uint32_t blocks = sizeof(struct wire_slot) + sim.geo.deeds * 8;
+
+	if (offset < slots)
+		return WORD_NONE;
+	if (offset >= slots + sim.geo.slots * sim.geo.slot_stride)
+		return WORD_LAND;
+	in = (offset - slots) % sim.geo.slot_stride;
+	if (in >= blocks)
+		in = blocks + (in - blocks) % sizeof(struct wire_channel);
+	if (in == blocks + offsetof(struct wire_channel, status))
+		return WORD_STATUS;
+	if (in == blocks + offsetof(struct wire_channel, peer_generation))
+		return WORD_GENERATION;
+	if (in == blocks + offsetof(struct wire_channel, released))
+		return WORD_RELEASED;
+	if (in >= blocks)
+		return WORD_NONE;
+	if (in >= sizeof(struct wire_slot))
+		return WORD_DEED;
+	if (in >= offsetof(struct wire_slot, endpoint))
+		return in % WIRE_LINE ? WORD_NONE : WORD_ENDPOINT;
+	switch (in) {
+	case offsetof(struct wire_slot, claim): return WORD_CLAIM;
+	case offsetof(struct wire_slot, group.phase): return WORD_PHASE;
+	case offsetof(struct wire_slot, group.step): return WORD_STEP;
+	case offsetof(struct wire_slot, group.done): return WORD_VERDICT;
+	default: return WORD_NONE;
+	}
+}

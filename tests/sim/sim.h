@@ -4,6 +4,7 @@
  * memory, under virtual time. docs/simulator.md says what is simulated and how to read a failure.
  *
  *   config.c   a seed becomes a scenario
+ *   scenario.c parts of it that are fixed from outside
  *   machine.c  coroutines, the scheduler, events in virtual time
  *   fault.c    kills, standstills, unplugging
  *   memory.c   the regions as a peer sees them: store buffers, ownership
@@ -36,6 +37,14 @@ enum sim_ground { GROUND_DOORBELL, GROUND_FUTEX, GROUND_PLAIN };
 /* About what is its own at random; anywhere; or aimed at what others read of it. */
 enum sim_lies { LIES_NONE, LIES_OWN, LIES_WILD, LIES_POINTED };
 enum sim_lengths { LENGTHS_MIXED, LENGTHS_LONG };
+/* What a whole seed lives for (config.c says more). */
+enum sim_meeting { MEETING_NONE, MEETING_ONE_WAY, MEETING_CONTEST, MEETING_NAPS, MEETING_PICKY,
+	MEETING_STILL, MEETING_PULLED, MEETINGS };
+/* Words that a scenario can aim at. */
+enum sim_word { WORD_NONE, WORD_CLAIM, WORD_ENDPOINT, WORD_DEED, WORD_STATUS, WORD_GENERATION,
+	WORD_RELEASED, WORD_PHASE, WORD_STEP, WORD_VERDICT, WORD_LAND, WORDS_AIMED };
+#define WORD_WORDS "none claim endpoint deed status generation released phase step verdict land"
+#define MEETING_WORDS "none one-way contest naps picky still pulled"
 
 struct sim_config {
 	uint64_t seed;
@@ -51,6 +60,8 @@ struct sim_config {
 	unsigned bells_lost;     /* us after a join in which rings at the newcomer are lost */
 	unsigned kills, stalls, unplugs;
 	enum sim_lies lies;
+	enum sim_meeting meeting;
+	enum sim_word aim;       /* where these are accessed, faults and other peers' turns come */
 	struct msg_options options;
 	uint64_t backing_ns;
 	uint64_t spin_ns;
@@ -60,9 +71,12 @@ struct sim_config {
 	unsigned patience;       /* ms: longest deadline of a send or receive */
 	unsigned idle;           /* ms: longest wait for anything */
 	bool one_way;            /* who accepted sends nothing */
+	bool loyal;              /* nobody closes, or gives a name up, before all is done */
+	unsigned items;          /* that a dispatcher holds; 0: any number */
 	bool picky;              /* waits for some of its channels only */
 	bool delicate;           /* faults come oftener where they hurt */
 	bool sudden;             /* devices that go tell nobody before */
+	bool pulled_still;       /* devices go while their peers stand still */
 	bool still;              /* ... and only where something is being read */
 	unsigned naps;           /* of 256 rounds, how many begin with a sleep without a look */
 	unsigned contests;       /* times that all want one name */
@@ -119,6 +133,7 @@ struct sim_peer {
 	volatile uint32_t *word; /* futex that it sleeps on */
 	uint64_t fault_step;     /* its next fault, by steps */
 	enum sim_fault fault;
+	bool armed;              /* its next fault may come at what the scenario aims at */
 	uint64_t stalled_ns;     /* in all */
 	uint64_t stalled_last;   /* when the last stall ended */
 	unsigned evictions;
@@ -168,17 +183,32 @@ struct sim_totals {
 };
 
 extern struct sim sim;
+extern uint64_t sim_step_limit; /* more accesses in one seed are a hang */
 extern uint8_t *sim_base;
 
 /* config.c */
 void sim_configure(uint64_t seed);
 void sim_print_config(void);
 
+/* scenario.c */
+/* --with: false, and says so, if it isn't a list of parts. */
+bool scenario_parse(const char *list);
+void scenario_help(void);
+/* NULL: nothing is fixed. */
+const char *scenario_given(void);
+void scenario_begin(uint64_t seed);
+/* 0..n-1: the seed's next, or, where parts of the scenario are fixed, by its name alone. */
+uint32_t scenario_draw(const char *what, uint32_t n);
+void scenario_fix(void);
+bool scenario_fixed(const char *part);
+
 /* machine.c */
 uint64_t sim_random(void);
 /* 0..n-1 */
 uint32_t sim_pick(uint32_t n);
 bool sim_chance(uint32_t of_256);
+/* The running peer's turn is over. */
+void sim_yield(void);
 /* Runs the configured seed to its end; returns if it passes. */
 void sim_run(void);
 /* The running peer did a step. */
@@ -199,6 +229,9 @@ void fault_happens(struct sim_peer *p);
 void fault_moment(struct sim_peer *p);
 /* The same for who is about to read a reply or an item. */
 void fault_reading(struct sim_peer *p);
+
+/* The running peer gets to a word that the scenario may aim at; at: from sim_base. */
+void fault_aim(struct sim_peer *p, uint64_t at, bool stores);
 
 /* memory.c */
 void memory_init(void);
@@ -240,6 +273,7 @@ bool app_owns(const struct sim_peer *peer, const void *from, size_t len);
 
 /* name.c; at: from sim_base */
 const char *name_word(uint64_t at);
+enum sim_word name_kind(uint64_t at);
 
 /* main.c */
 void sim_fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
