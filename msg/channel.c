@@ -63,6 +63,9 @@ void channel_fault(struct msg_channel *channel, const char *what, const void *wh
 			"channel with peer '%s' (slot %u) reset: %s: 0x%x at offset 0x%x",
 			channel->peer.name, (uint64_t)channel->peer_slot, what, seen,
 			channel->fault.offset);
+	// The report asks for the time, where we may hear that the region is gone.
+	if (region->error)
+		return;
 	region_store64(&region->slot->resets, region->resets);
 	region_store32(&channel->mine->reason, REASON_BAD_VALUE);
 	channel_set_state(channel, CHANNEL_RESET);

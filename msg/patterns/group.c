@@ -48,8 +48,12 @@ static bool member_done(struct msg_group *group, struct member *member)
 		return group_gone(group, member) || member->came == group->step;
 	if (step >> 16 == group->step && (uint16_t)step != group->call && !group_gone(group, member))
 		group->mismatch = true;
-	if (ahead + 1 > 2 && !member->gone)
+	// Whom they take for dead the others go on without: then that is nobody's fault. And either may
+	// tell that the region is gone.
+	if (ahead + 1 > 2 && !member->gone && presence_check_self(group->pattern.region))
 		group_fault(group, member, "impossible number of a call", done);
+	if (group->pattern.region->error)
+		return true;
 	if (ahead > 1)
 		return group_gone(group, member);
 	member->came = group->step;
@@ -63,9 +67,7 @@ static bool all_done(void *arg)
 	struct msg_group *group = arg;
 	unsigned i;
 
-	if (group->pattern.region->error)
-		return true;
-	for (i = 0; i < group->size; i++)
+	for (i = 0; i < group->size && !group->pattern.region->error; i++)
 		if (i != group->rank && !member_done(group, &group->members[i]))
 			return group->mismatch;
 	return true;
