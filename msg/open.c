@@ -368,7 +368,6 @@ static int answer(struct msg_listener *listener, const struct request *r,
 			refuse(listener, r, REASON_BAD_VALUE);
 		}
 		channel_destroy(channel);
-		presence_scan(region);
 		return -EAGAIN;
 	}
 	channel_write_block(channel, 0);
@@ -385,8 +384,6 @@ static int answer(struct msg_listener *listener, const struct request *r,
 		STATUS_GENERATION(status) != channel->their_generation ||
 		(STATUS_STATE(status) != CHANNEL_CONNECT && STATUS_STATE(status) != CHANNEL_OPEN)) {
 		channel_destroy(channel);
-		// Who asked may be dead: our view must learn it, or we would answer for ever.
-		presence_scan(region);
 		return -EAGAIN;
 	}
 	presence_wake(region, r->slot, true);

@@ -275,12 +275,18 @@ static bool find_us(struct gathering *g)
 // -EAGAIN: the founder goes on; else what is wrong with it.
 static int judge_founder(struct gathering *g, const struct endpoint_place *place)
 {
-	const struct wire_group *line = &region_slot(g->region, place->slot)->group;
+	const struct wire_slot *slot = region_slot(g->region, place->slot);
+	uint64_t claim = region_load_acquire64(&slot->claim);
+	bool odd = region_load_acquire32(&slot->group.phase) == GROUP_FOUNDER &&
+		   region_load64(&slot->group.name) == g->hash &&
+		   region_load32(&slot->group.size) != g->size;
 
 	if (place->kind != KIND_GROUP)
 		return -EPROTOTYPE;
-	if (region_load_acquire32(&line->phase) == GROUP_FOUNDER &&
-		region_load64(&line->name) == g->hash && region_load32(&line->size) != g->size)
+	// Still the same? What is left of a dead founder is cleared word by word.
+	region_order_loads();
+	if (odd && region_load_acquire32(&slot->group.phase) == GROUP_FOUNDER &&
+		region_load64(&slot->claim) == claim)
 		return -EINVAL;
 	return -EAGAIN;
 }
@@ -467,7 +473,8 @@ static int enter(struct gathering *g, struct msg_group **result, uint64_t deadli
 	// After FOUNDED: whoever finds the name free looks for its table.
 	msg_unlisten(g->listener);
 	g->listener = NULL;
-	group_wake(group);
+	// Not only these wait for us to move: we may stand in another founder's table, too.
+	presence_wake_all(region);
 	err = wait_for(region->context, all_know, group, deadline);
 	if (region->error)
 		err = region->error;
@@ -520,6 +527,10 @@ void msg_group_leave(struct msg_group *group)
 	if (!group)
 		return;
 	clear_line(group->pattern.region, group->mine);
+	// A root that gives its broadcast up: from here on its bytes count as never given, before anything
+	// else is written there. Pairs with the looks in take, of which one comes after the copy.
+	if (group->buffer && presence_check_self(group->pattern.region))
+		region_store_release64(&group->mine->step, 0);
 	msg_buffer_free(group->buffer);
 	group_free(&group->pattern);
 }

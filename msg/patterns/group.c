@@ -40,13 +40,15 @@ static void group_fault(struct msg_group *group, struct member *member, const ch
 static bool member_done(struct msg_group *group, struct member *member)
 {
 	const struct wire_group *line = group_line(group, member);
+	// First: what it said last before it left counts, and for all alike.
+	bool gone = group_gone(group, member);
 	// Pairs with the release in verdict.
 	uint64_t done = region_load_acquire64(&line->done);
 	uint64_t step = region_load64(&line->step), ahead = number_of(done) - group->step;
 
 	if (!group_line_stands(group, member) || member->came == group->step)
-		return group_gone(group, member) || member->came == group->step;
-	if (step >> 16 == group->step && (uint16_t)step != group->call && !group_gone(group, member))
+		return gone || member->came == group->step;
+	if (step >> 16 == group->step && (uint16_t)step != group->call && !gone)
 		group->mismatch = true;
 	// Whom they take for dead the others go on without: then that is nobody's fault. And either may
 	// tell that the region is gone.
@@ -55,7 +57,7 @@ static bool member_done(struct msg_group *group, struct member *member)
 	if (group->pattern.region->error)
 		return true;
 	if (ahead > 1)
-		return group_gone(group, member);
+		return gone || member->gone;
 	member->came = group->step;
 	if (done >> ahead & 1)
 		group->failed = true;

@@ -257,6 +257,9 @@ static bool topic_drop(struct msg_topic *topic, uint64_t least)
 		}
 		tail += step;
 	}
+	// The report asks for the time, where we may hear that the region is gone.
+	if (topic->pattern.region->error)
+		return false;
 	set_tail(topic, tail);
 	return true;
 }
@@ -275,7 +278,7 @@ static int topic_make_room(struct msg_topic *topic, uint32_t len, uint64_t deadl
 		// Pairs with the loads in sub_whole: the payload comes after tail.
 		if (topic_drop(topic, least))
 			region_fence();
-		return 0;
+		return region->error;
 	}
 	if (!before(topic->tail, least) || topic_update_tail(topic, least))
 		return 0;

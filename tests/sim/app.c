@@ -82,6 +82,16 @@ static unsigned wait_items(struct place *place, struct msg_wait_item *items)
 	return n;
 }
 
+static void note_ready(struct app *app, const struct msg_channel *channel)
+{
+	unsigned i, k;
+
+	for (i = 0; i < sim.config.regions; i++)
+		for (k = 0; k < CONNS; k++)
+			if (app->place[i].conn[k].channel == channel)
+				app->place[i].conn[k].ready = true;
+}
+
 // For everything at once, in all regions.
 static void wait_for_all(struct app *app)
 {
@@ -103,8 +113,11 @@ static void wait_for_all(struct app *app)
 	}
 	ready = msg_wait(items, n, deadline);
 	app_check_deadline(&app->place[0], deadline, stalled, "msg_wait");
-	for (i = 0; ready > 0 && i < n; i++)
+	for (i = 0; ready > 0 && i < n; i++) {
 		ready -= items[i].ready;
+		if (sim.config.waits && items[i].ready && items[i].type == MSG_WAIT_RECV)
+			note_ready(app, items[i].channel);
+	}
 	if (ready > 0)
 		sim_fail("msg_wait says that %d more are ready than it marked", ready);
 }
@@ -279,8 +292,10 @@ static void serve(struct place *place, struct conn *conn)
 	unsigned n = 1 + sim_pick(3), early;
 
 	while (n--)
-		if (!(sim_chance(128) ? conn_send(place, conn) : conn_receive(place, conn)))
+		if (!(sim_chance(128) ? conn_send(place, conn) :
+			sim.config.waits && !conn->ready && !conn->viewed ? true : conn_receive(place, conn)))
 			return;
+	conn->ready = false;
 	early = sim.config.loyal ? 0 : conn->end->accepted == conn->end->target ? 4 : 1;
 	if (sim_chance(conn_complete(conn) ? 40 : early))
 		conn_close(place, conn);

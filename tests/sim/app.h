@@ -28,6 +28,7 @@
 struct conn {
 	struct msg_channel *channel;
 	struct sim_end *end;
+	bool ready;                /* the last wait said so */
 	bool blocked;              /* the last try to send found no room */
 	unsigned viewed;
 };

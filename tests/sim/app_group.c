@@ -86,6 +86,8 @@ static void call_once(struct place *place)
 	app_check_deadline(place, deadline ? deadline : sim.now, stalled, "a call in a group");
 	c->under_way = result == -EAGAIN || result == -ETIMEDOUT || result == -EMSGSIZE ||
 		       result == -ENOSPC;
+	if (c->under_way && sim.config.quits && sim_chance(sim.config.quits))
+		part(place);
 	if (c->under_way)
 		return;
 	if (app_lost(place, result))

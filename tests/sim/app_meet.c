@@ -73,15 +73,18 @@ bool conn_complete(struct conn *conn)
 
 void meet_listen(struct place *place)
 {
+	struct msg_channel_options options = { 0 };
 	int err = -EADDRINUSE;
 	unsigned i;
 
+	if (sim.config.starts)
+		options.start = 64 * sim_pick(64);
 	// Its former life may not be buried yet.
 	for (i = 0; i < 200 && err == -EADDRINUSE; i++) {
 		if (i)
 			msg_sleep_until(sim.now + 2 * MS);
-		err = msg_listen(place->region, meet_name(place->peer->index), NULL,
-			&place->listener);
+		err = msg_listen(place->region, meet_name(place->peer->index),
+			sim.config.starts ? &options : NULL, &place->listener);
 		meet_events(place);
 	}
 	if (err && !app_lost(place, err) && !app_excused() && err != -EADDRINUSE)

@@ -49,7 +49,8 @@ static void open_dispatcher(struct place *place)
 {
 	struct queues *q = &place->queues;
 	struct msg_queue_options options = { .channel = { .ring = 1024 },
-		.window = sim_chance(128) ? 1 + sim_pick(4) : 0, .items = sim.config.items ? sim.config.items : 4 + sim_pick(30) };
+		.window = sim_chance(128) ? 1 + sim_pick(4) : 0,
+		.items = sim.config.items ? sim.config.items : 4 + sim_pick(30) };
 	int err = msg_dispatcher_open(place->region, QUEUE_NAME, &options, &q->dispatcher);
 
 	place->seat->dispatches = !err;

@@ -173,8 +173,6 @@ static void configure_meeting(struct sim_config *c)
 // What goes together.
 static void configure_limits(struct sim_config *c)
 {
-	if (c->group_size > c->peers)
-		c->group_size = c->peers;
 	// An item goes through many hands.
 	if (c->queues || c->groups) {
 		c->idle = 30;
@@ -233,6 +231,8 @@ void sim_configure(uint64_t seed)
 	c->options.channels = c->peers * (1 + c->topics + c->calls + 2 * c->queues) +
 		pick("channels", 2);
 	scenario_fix();
+	if (c->group_size > c->peers)
+		c->group_size = c->peers;
 	if (geometry_choose(&sim.geo, SIM_SIZE, &c->options))
 		sim_fail("the scenario has no geometry");
 }

@@ -222,8 +222,9 @@ static int run_many(const char *program, uint64_t first, uint64_t count, unsigne
 }
 
 static const char usage[] =
-	"usage: sim [--seeds N] [--first SEED] [--jobs 1..16] [--with PARTS] [--limit ACCESSES] [--brief]\n"
-	"       sim --seed SEED [--trace] [--with PARTS]\n"
+	"usage: sim [--seeds N] [--first SEED] [--jobs 1..16] [--with PARTS] [--limit ACCESSES]\n"
+	"           [--brief]\n"
+	"       sim --seed SEED [--trace] [--with PARTS] [--limit ACCESSES]\n"
 	"       sim --help\n";
 
 struct options {

@@ -143,12 +143,12 @@ static void check_stale(struct sim_seat *seat)
 {
 	uint64_t claim = slot_word(seat, 0);
 
-	if (claim == seat->life || CLAIM_STATE(claim) != CLAIM_HELD)
+	if (CLAIM_STATE(claim) == CLAIM_FREE || CLAIM_WITH(claim, CLAIM_HELD) == seat->life)
 		return;
-	// That one store may spoil whatever its successor has there.
+	// That one store may spoil whatever its successor has there, or had, for who still looks.
 	sim.spoiled = true;
 	// Where a swap isn't one, both may think that they won.
-	if (!sim.config.atomic)
+	if (!sim.config.atomic || CLAIM_STATE(claim) != CLAIM_HELD)
 		return;
 	if (++seat->stale > STALE_MOST && oracle_honest())
 		sim_fail("peer %u goes on writing into slot %d, which is another's",

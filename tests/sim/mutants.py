@@ -1,34 +1,93 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Mutants of msg/: each changes a place or two in a copy; the simulator must fail on each of them.
+"""Mutants of msg/: each changes a place or two; the simulator must fail on each of them.
 
-Usage: mutants.py ROOT COMPILER [--slow | NAME...]
+Usage: mutants.py ROOT COMPILER [--objects FILE] [NAME...]
 
---slow: those that need so many seeds that they are no part of the default run.
-
-A mutant whose place is no longer there, or is there more than once, is a failure: mend the list."""
+FILE names the simulator's objects, one a line: of each mutant only what it changes is compiled then.
+A mutant whose place is no longer there, or is there more than once, is a failure: mend the list. So is a
+seed that fails without the mutation, too."""
+import argparse
 import concurrent.futures
 import glob
 import os
 import re
-import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 
-SEEDS = 20000  # the budget of each
-SLOW_SEEDS = 100000
-SLOW = ["refuses-when-gone", "no-fence-look-around", "end-before-drained"]
-# Seen once, by the seed for whose sake they were put in, which scenarios that came later have moved: nobody
-# knows how many seeds they need now. Run by name only.
-RARE = ["judges-when-gone", "claims-when-gone", "scans-when-gone", "released-after-generation",
-        "block-of-another-blamed", "head-read-as-words", "answers-the-dead",
-        "answers-when-gone", "land-of-the-dead", "tail-not-checked", "opens-the-dead",
-        "evicted-reads-on", "closes-when-gone", "evicted-begins-work", "queue-nobody-follows",
-        "queue-waits-for-the-dead", "evicted-reads-a-part", "group-ticket-not-compared",
-        "gathers-without-rest", "group-founder-wakes-nobody",
-        "queue-window-of-results", "gathers-when-gone", "group-in-two-tables",
-        "group-not-looked-again", "group-root-not-looked-at", "group-verdict-forgotten"]
+SEEDS = 5000  # the budget of each, in the scenario that shows it
+PLAIN_SEEDS = 20000  # ... where the scenario is left to the seed
+
+GONE_STILL = "delicate,aim=claim,meeting=pulled,pulled-still,stalls=6,unplugs=6,peers=3,topics=0,contests=0," \
+             "regions=1,churn=256,messages=0/1,death=10"
+GATHERING = "aim=phase,groups,messages=0,contests=0,peers=3/4,stalls=3,kills=1,regions=1"
+MOVING = "aim=phase,groups,kills=0,messages=0,contests=0,peers=4,group-size=3,regions=1,ground=doorbell/futex"
+FENCED = "kills=0,topics=0,contests=0,regions=1,fences,atomic,ground=doorbell/futex,buffer=32,drain=1/2"
+RELEASES = FENCED + ",messages=24,lengths=long,one-way,patience=60/200,idle=100"
+
+# The scenario that shows a mutant (sim --help), found by trying: it is caught at various first seeds. Who isn't
+# here is caught where the seed draws the whole scenario.
+SCENARIOS = {
+    "judges-when-gone": "meeting=pulled",
+    "gathers-when-gone": "meeting=pulled,groups,peers=3/4",
+    "evicted-begins-work": "meeting=still,queues,messages=8,churn=0",
+    "head-read-as-words": "lies=pointed,queues,messages=8",
+    "evicted-reads-a-part": "streams=256,stalls=2/3,messages=24,peers=2/3,contests=0,topics=0,buffers=80",
+    "evicted-reads-on": "still,stalls=3,messages=24,peers=2/3,churn=200,topics=0,contests=0,regions=1,"
+                        "patience=4,idle=30,buffers=100,death=10",
+    "scans-when-gone": "aim=status,pulled-still,stalls=4,unplugs=4,peers=3,topics=0,contests=0,regions=1,"
+                       "churn=256,messages=0/1,sudden,death=10",
+    "answers-when-gone": GONE_STILL,
+    "closes-when-gone": GONE_STILL,
+    "land-of-the-dead": "kills=2/3,death=10,messages=24,peers=3/4,churn=256,naps=100,topics=0,buffers=80,"
+                        "regions=1,contests=0",
+    "block-of-another-blamed": "buffers=200,churn=256,channels=2,messages=8,kills=0,topics=0,contests=0,regions=1",
+    "tail-not-checked": "lies=pointed,topics,policy=drop-oldest/latest,patience=100,tick=2,regions=1,contests=0,"
+                        "messages=0",
+    "queue-nobody-follows": "queues,loyal,messages=2,peers=3/4,kills=2,dispatchers=2,contests=0,regions=1",
+    "queue-window-of-results": "queues,stalls=3,messages=8,peers=3/4,contests=0,regions=1",
+    "group-ticket-not-compared": GATHERING,
+    "gathers-without-rest": "aim=endpoint,groups,kills=3,death=100,tick=2,messages=0,contests=0,peers=3/4,regions=1",
+    "group-founder-wakes-nobody": MOVING,
+    "run-given-back-early": "streams=0,messages=16,buffers=0,peers=2,kills=0,topics=0,contests=0,regions=1,"
+                            "quantum=1/2/4",
+    "no-fence-settle": RELEASES,
+    "settle-forgotten": RELEASES,
+    "no-fence-wake": FENCED + ",messages=0/1,churn=256,aim=status",
+    "group-no-fence-verdict": "groups,kills=0,messages=0,contests=0,regions=1,ground=doorbell/futex,buffer=32,"
+                              "drain=1,fences,atomic,aim=verdict,bell-delay=0,peers=3,group-size=2/3,quantum=8/32",
+    "caller-keeps-due": "calls,kills=3,messages=1,contests=0,regions=1,peers=3,loyal,tick=2",
+    "call-dead-server-waited-for": "calls,kills=3,messages=1,contests=0,regions=1,peers=3,loyal,tick=2",
+    "released-after-generation": "starts,aim=generation,buffers=128,messages=24,lengths=long,kills=0,topics=0,"
+                                 "contests=0,regions=1,churn=256",
+    "end-before-drained": "aim=land,messages=1/2,kills=0,topics=0,contests=0,churn=256,regions=1",
+    "refuses-when-gone": "aim=deed,unplugs=6,sudden,regions=1,churn=256,peers=3/4,contests=0,messages=0/1,topics=0",
+    "publishes-when-gone": "delicate,aim=claim,pulled-still,stalls=6,unplugs=6,sudden,peers=3,topics,contests=0,"
+                           "regions=1,messages=0,death=10",
+    "opens-the-dead": "waits,aim=status,kills=3,death=10,backing=20,peers=3,messages=0/1,churn=256,topics=0,"
+                      "contests=0,regions=1,loyal",
+    "queue-waits-for-the-dead": "queues,peers=2,slots=2,dispatchers=1,items=1,kills=1/2,messages=8,contests=0,"
+                                "regions=1",
+    "topic-dead-hold-it-up": "topics,policy=back-pressure,kills=1,regions=1,contests=0,messages=0,peers=3,aim=land",
+    "group-root-frees-early": "quits=60,groups,kills=0,messages=2,buffers=200,peers=3/4,regions=1,quantum=1/2/4/8",
+    "group-not-looked-again": "quits=60,groups,still,stalls=3,kills=0,messages=8,buffers=200,peers=3/4,regions=1,"
+                              "death=100",
+    "call-shows-the-evicted": "still,calls,stalls=3,messages=8,peers=3,churn=200,buffers=80,patience=4,idle=30,"
+                              "regions=1,contests=0,death=10",
+    "faults-when-gone": "lies=pointed,unplugs=8,sudden,regions=1,aim=land",
+    "group-goes-on-when-gone": "groups,stalls=2,unplugs=3,messages=2,buffers=200,aim=step,peers=3/4,regions=1,"
+                               "quantum=1/2/4",
+    "group-member-wakes-nobody": MOVING,
+    "group-root-not-looked-at": "aim=verdict,groups,messages=0,contests=0,peers=3/4,stalls=1,kills=3,regions=1",
+    "group-verdict-forgotten": "aim=verdict,groups,messages=0,contests=0,peers=3/4,stalls=1,kills=3,regions=1",
+}
+
+# No scenario shows them: (1) a peer must join between a store and the look around behind it, and sleep before that store
+# leaves its buffer; (2) land of the dead is taken last now, so that it is seldom another's so soon. Run by name only.
+UNSEEN = ["no-fence-look-around", "group-root-not-looked-at"]
 
 # name: [(file, the place as it stands, what it becomes)...]
 MUTANTS = {
@@ -205,10 +264,6 @@ MUTANTS = {
          "\tif (STATUS_GENERATION(status) != channel->their_generation ||\n"
          "\t\tSTATUS_STATE(status) == CHANNEL_FREE) {",
          "\tif (0) {")],
-    "answers-the-dead": [("open.c",
-         "for ever.\n\t\tpresence_scan(region);\n"
-         "\t\treturn -EAGAIN;",
-         "for ever.\n\t\treturn -EAGAIN;")],
     "answers-when-gone": [("open.c",
          "\tif (region->error) {\n\t\tchannel_destroy(channel);\n"
          "\t\treturn region->error;\n\t}\n", "")],
@@ -236,9 +291,6 @@ MUTANTS = {
          "\t\tif (region->error)\n"
          "\t\t\tbreak;\n",
          "\t\twait_pause(region->context, 50 * NS_PER_US);\n")],
-    "claims-when-gone": [("land.c",
-         "\tif (region->error)\n\t\treturn region->error;\n\tall = collect_all",
-         "\tall = collect_all")],
     "refuses-when-gone": [("open.c",
          "\tif (listener->region->error)\n"
          "\t\treturn;\n"
@@ -288,6 +340,9 @@ MUTANTS = {
          "\tif (!channel_peer_alive(channel)) {\n"
          "\t\tchannel_end(channel, -EPIPE);\n"
          "\t\treturn;")],
+    "faults-when-gone": [("channel.c",
+         "\t// The report asks for the time, where we may hear that the region is gone.\n\tif (region->error)\n"
+         "\t\treturn;\n", "")],
     "heart-beats-on": [("unplug.c",
          "\tpresence_stop_beating(region);\n",
          "")],
@@ -432,12 +487,18 @@ MUTANTS = {
          "\t\t\tif (g->other[k].slot == slot && g->other[k].life == life &&\n"
          "\t\t\t\tg->other[k].ticket == ticket)",
          "\t\t\tif (g->other[k].slot == slot && g->other[k].life == life)")],
-    "group-in-two-tables": [("patterns/gather.c",
-         "\t       !find_table(g, slot, life, ticket, &generation) &&\n", "\t       !(generation = 0) &&\n")],
     "gathers-without-rest": [("patterns/gather.c",
          "\t\tif (err)\n\t\t\twait_pause(context, NS_PER_MS);\n", "")],
     "group-founder-wakes-nobody": [("patterns/gather.c",
          "waits for us to move.\n\tpresence_wake_all(g->region);\n", "waits for us to move.\n")],
+    "group-goes-on-when-gone": [("patterns/group.c",
+         "\tif (group->pattern.region->error)\n\t\treturn true;\n\tif (ahead > 1)", "\tif (ahead > 1)"),
+        ("patterns/group.c", "i < group->size && !group->pattern.region->error; i++)", "i < group->size; i++)")],
+    "group-member-wakes-nobody": [("patterns/gather.c",
+         "\tpresence_wake_all(region);\n\terr = wait_for", "\tgroup_wake(group);\n\terr = wait_for")],
+    "group-root-frees-early": [("patterns/gather.c",
+         "\tif (group->buffer && presence_check_self(group->pattern.region))\n"
+         "\t\tregion_store_release64(&group->mine->step, 0);\n", "")],
     "gathers-when-gone": [("patterns/gather.c",
          "i < g->region->geo.slots && !g->region->error; i++) {\n\t\t*generation",
          "i < g->region->geo.slots; i++) {\n\t\t*generation"),
@@ -451,87 +512,185 @@ JOBS = 2
 LIMIT_S = 600
 
 
-def compile_all(compiler, root, work, files):
-    """Objects of the files, with root's copies found first."""
-    objects = []
-    for path in files:
-        out = os.path.join(work, os.path.basename(os.path.dirname(path)) + "_" +
-                           os.path.basename(path)[:-2] + ".o")
-        subprocess.run([compiler, *FLAGS, f"-I{work}", f"-I{root}", f"-I{root}/include", "-c",
-                        path, "-o", out], check=True)
-        objects.append(out)
-    return objects
+class Children:
+    """The processes that run now; ended with this one."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.running = set()
+        self.over = False
+
+    def run(self, command, timeout=None):
+        """(exit status, what it printed)"""
+        with self.lock:
+            if self.over:
+                raise InterruptedError
+            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            self.running.add(child)
+        try:
+            return self.finish(child, timeout)
+        finally:
+            with self.lock:
+                self.running.discard(child)
+
+    @staticmethod
+    def finish(child, timeout):
+        """The same for one that runs."""
+        try:
+            output, _ = child.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
+            raise
+        return child.returncode, output
+
+    def end(self):
+        """Ends them, and lets none begin."""
+        with self.lock:
+            self.over = True
+            for child in self.running:
+                child.kill()
 
 
-def mutate(root, work, name):
-    """A copy of msg/ in work with the mutant's places changed. None, or why not."""
-    shutil.copytree(os.path.join(root, "msg"), os.path.join(work, "msg"))
-    for file, place, becomes in MUTANTS[name]:
-        path = os.path.join(work, "msg", file)
+children = Children()
+
+
+class Tree:
+    """The simulator's sources and objects."""
+
+    def __init__(self, root, compiler, work):
+        self.root, self.compiler, self.work = root, compiler, work
+        self.msg = sorted(glob.glob(f"{root}/msg/**/*.c", recursive=True))
+        self.objects = {}  # by source, from the root
+        self.program = os.path.join(work, "sim")
+
+    def compile(self, source, out, first=()):
+        """One source, where headers are looked for in the folders `first` before the others. False: an error."""
+        folders = [f"-I{folder}" for folder in [*first, self.root, f"{self.root}/include"]]
+        return children.run([self.compiler, *FLAGS, *folders, "-c", source, "-o", out])[0] == 0
+
+    def link(self, objects, out):
+        """False: an error."""
+        return children.run([self.compiler, *objects, "-o", out])[0] == 0
+
+    def build(self, pool):
+        """All objects, where nobody has them already."""
+        sources = self.msg + sorted(glob.glob(f"{self.root}/tests/sim/*.c"))
+        outs = [os.path.join(self.work, f"{i}.o") for i in range(len(sources))]
+        if not all(pool.map(self.compile, sources, outs)):
+            sys.exit("the simulator does not compile")
+        self.objects = {os.path.relpath(s, self.root): o for s, o in zip(sources, outs)}
+
+    def take(self, path):
+        """The objects that the file names."""
         with open(path, encoding="utf-8") as f:
-            text = f.read()
+            for line in f.read().split():
+                # CMake writes __ for a folder above.
+                source = line.split(".dir/")[-1].replace("__/", "").rpartition(".o")[0]
+                self.objects[os.path.normpath(source)] = line
+
+
+def mutate(tree, work, name):
+    """What the mutant changes, in work/msg: its files. Or why not, as a text."""
+    texts = {}
+    for file, place, becomes in MUTANTS[name]:
+        with open(os.path.join(tree.root, "msg", file), encoding="utf-8") as f:
+            text = texts.get(file) or f.read()
         if text.count(place) != 1:
             return f"stands {text.count(place)} times in msg/{file}: {place.strip()!r}"
+        texts[file] = text.replace(place, becomes)
+    for file, text in texts.items():
+        path = os.path.join(work, "msg", file)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as f:
-            f.write(text.replace(place, becomes))
-    return None
+            f.write(text)
+    return list(texts)
 
 
-def affected(work, files):
-    """The sources that a change of these files concerns."""
-    top = os.path.join(work, "msg")
-    sources = sorted(glob.glob(os.path.join(top, "**/*.c"), recursive=True))
-    if all(f.endswith(".c") for f in files):
-        return [s for s in sources if os.path.relpath(s, top) in files]
-    assert set(files) <= set(USERS)
-    users = re.compile("|".join(USERS[f] for f in files))
-    return [s for s in sources if users.search(open(s, encoding="utf-8").read())]
+def affected(tree, work, files):
+    """The sources that a change of these files concerns: {source from the root: where it lies}."""
+    found = {f"msg/{f}": os.path.join(work, "msg", f) for f in files if f.endswith(".c")}
+    headers = [f for f in files if f.endswith(".h")]
+    if headers:
+        users = re.compile("|".join(USERS[f] for f in headers))
+        for path in tree.msg:
+            with open(path, encoding="utf-8") as f:
+                if users.search(f.read()):
+                    found.setdefault(os.path.relpath(path, tree.root), path)
+    return found
 
 
-def run(compiler, root, base, name):
+def build(tree, work, name):
+    """The mutant's program; or None, and why not."""
+    files = mutate(tree, work, name)
+    if isinstance(files, str):
+        return None, files
+    objects = dict(tree.objects)
+    for i, (source, path) in enumerate(affected(tree, work, files).items()):
+        objects[source] = os.path.join(work, f"{i}.o")
+        if not tree.compile(path, objects[source], [work]):
+            return None, "does not compile"
+    program = os.path.join(work, "sim")
+    if not tree.link(objects.values(), program):
+        return None, "does not link"
+    return program, ""
+
+
+def run(tree, name):
     """(caught, what was seen)"""
-    seeds = SLOW_SEEDS if name in SLOW + RARE else SEEDS
-    with tempfile.TemporaryDirectory(prefix="isthmus-mutant-") as work:
-        wrong = mutate(root, work, name)
-        if wrong:
+    scenario = SCENARIOS.get(name)
+    given = ["--with", scenario] if scenario else []
+    seeds = SEEDS if scenario else PLAIN_SEEDS
+    with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=tree.work) as work:
+        program, wrong = build(tree, work, name)
+        if not program:
             return False, wrong
-        changed = affected(work, {file for file, _, _ in MUTANTS[name]})
         try:
-            objects = compile_all(compiler, root, work, changed)
-        except subprocess.CalledProcessError:
-            return False, "does not compile"
-        replaced = {os.path.basename(o) for o in objects}
-        objects += [o for o in base if os.path.basename(o) not in replaced]
-        program = os.path.join(work, "sim")
-        subprocess.run([compiler, *objects, "-o", program], check=True)
-        try:
-            done = subprocess.run([program, "--jobs", "1", "--seeds", str(seeds)],
-                                  capture_output=True, text=True, timeout=LIMIT_S, check=False)
+            status, output = children.run([program, "--brief", "--jobs", "1", "--seeds", str(seeds), *given],
+                                          timeout=LIMIT_S)
         except subprocess.TimeoutExpired:
             return False, f"neither passed nor failed in {LIMIT_S} s"
-        if done.returncode == 0:
-            return False, f"not seen in {seeds} seeds"
-        fails = re.findall(r"^FAIL.*$", done.stdout, re.M)
-        return bool(fails), fails[-1] if fails else done.stdout[-200:]
+    if status == 0:
+        return False, f"not seen in {seeds} seeds"
+    fail = re.search(r"^FAIL seed (\d+) .*$", output, re.M)
+    if not fail:
+        return False, output[-200:]
+    if children.run([tree.program, "--seed", fail.group(1), *given])[0]:
+        return False, f"the simulator fails without it, too: --seed {fail.group(1)} {' '.join(given)}"
+    return True, fail.group(0)
+
+
+def ended(_signal, _frame):
+    """By SIGTERM: as an exception, so that nothing is left behind."""
+    sys.exit(143)
 
 
 def main():
-    root, compiler = sys.argv[1:3]
-    names = sys.argv[3:] or [name for name in MUTANTS if name not in SLOW + RARE]
-    if names == ["--slow"]:
-        names = SLOW
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("root")
+    parser.add_argument("compiler")
+    parser.add_argument("--objects", metavar="FILE")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    args = parser.parse_intermixed_args()
+    signal.signal(signal.SIGTERM, ended)
+    names = args.names or [name for name in MUTANTS if name not in UNSEEN]
     missed = 0
-    with tempfile.TemporaryDirectory(prefix="isthmus-mutants-") as work, \
-            concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        sources = sorted(glob.glob(f"{root}/msg/**/*.c", recursive=True)) + \
-            sorted(glob.glob(f"{root}/tests/sim/*.c"))
-        halves = list(pool.map(lambda part: compile_all(compiler, root, work, part),
-                               [sources[0::2], sources[1::2]]))
-        base = halves[0] + halves[1]
-        for name, (caught, what) in zip(names, pool.map(
-                lambda n: run(compiler, root, base, n), names)):
-            print(f"{'ok  ' if caught else 'FAIL'} {name}: {what}", flush=True)
-            missed += not caught
+    with tempfile.TemporaryDirectory(prefix="isthmus-mutants-") as work:
+        pool = concurrent.futures.ThreadPoolExecutor(JOBS)
+        try:
+            tree = Tree(args.root, args.compiler, work)
+            if args.objects:
+                tree.take(args.objects)
+            else:
+                tree.build(pool)
+            if not tree.link(tree.objects.values(), tree.program):
+                sys.exit("the simulator does not link")
+            for name, (caught, what) in zip(names, pool.map(lambda n: run(tree, n), names)):
+                print(f"{'ok  ' if caught else 'FAIL'} {name}: {what}", flush=True)
+                missed += not caught
+        finally:
+            children.end()
+            pool.shutdown(cancel_futures=True)
     print(f"SUMMARY {len(names)} mutants, {missed} not caught")
     return 1 if missed or not names else 0
 

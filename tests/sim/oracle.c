@@ -4,6 +4,7 @@
 #include "tests/sim/oracle.h"
 
 #define DEATHS 16
+#define LIVES  32
 
 static uint32_t max_epoch[SIM_REGIONS][SIM_PEERS + 4]; /* by slot */
 static struct {
@@ -12,6 +13,9 @@ static struct {
 	unsigned where;
 } deaths[DEATHS];
 static unsigned death_count;
+/* What a liar was: its lies stay in its slots when it is gone. */
+static uint64_t liar_lives[LIVES];
+static unsigned liar_count;
 /* What somebody must have noticed by then. */
 static struct {
 	uint64_t at, status;
@@ -22,7 +26,7 @@ static struct {
 void oracle_reset(void)
 {
 	memset(max_epoch, 0, sizeof(max_epoch));
-	death_count = 0;
+	death_count = liar_count = 0;
 	memset(&owed, 0, sizeof(owed));
 	oracle_ends_reset();
 }
@@ -49,12 +53,12 @@ static uint64_t *deed_of(unsigned where, uint32_t slot, uint32_t k)
 	return (uint64_t *)(slot_of(where, slot) + 1) + k;
 }
 
-static bool liar_holds(unsigned where, uint32_t slot)
+static bool liar_held(uint64_t life)
 {
 	unsigned i;
 
-	for (i = 0; i < sim.config.peers; i++)
-		if (sim.peer[i].liar && sim.peer[i].seat[where].slot == (int)slot)
+	for (i = 0; i < liar_count; i++)
+		if (liar_lives[i] == life)
 			return true;
 	return false;
 }
@@ -75,6 +79,8 @@ void oracle_claimed(struct sim_seat *seat, uint32_t slot, uint64_t life)
 			sim_fail("slot %u is taken while peer %u lives there", slot,
 				end->seat->peer->index);
 	}
+	if (seat->peer->liar && liar_count < LIVES)
+		liar_lives[liar_count++] = life;
 	*epoch = CLAIM_EPOCH(life);
 	seat->slot = (int)slot;
 	seat->life = life;
@@ -189,7 +195,7 @@ static bool counts(unsigned where, uint32_t slot)
 {
 	uint64_t claim = memory_read(&slot_of(where, slot)->claim, 8);
 
-	return CLAIM_STATE(claim) == CLAIM_HELD && !liar_holds(where, slot) &&
+	return CLAIM_STATE(claim) == CLAIM_HELD && !liar_held(claim) &&
 	       memory_read(&slot_of(where, slot)->life, 8) == claim;
 }
 

@@ -72,6 +72,8 @@ struct sim_config {
 	unsigned idle;           /* ms: longest wait for anything */
 	bool one_way;            /* who accepted sends nothing */
 	bool loyal;              /* nobody closes, or gives a name up, before all is done */
+	bool waits;              /* looks at a channel only when msg_wait says so */
+	unsigned quits;          /* of 256 calls in a group that are under way, how many are given up */
 	unsigned items;          /* that a dispatcher holds; 0: any number */
 	bool picky;              /* waits for some of its channels only */
 	bool delicate;           /* faults come oftener where they hurt */
@@ -81,6 +83,7 @@ struct sim_config {
 	unsigned naps;           /* of 256 rounds, how many begin with a sleep without a look */
 	unsigned contests;       /* times that all want one name */
 	unsigned churn;          /* of 256 channels that are done, how many are opened once more */
+	bool starts;             /* listeners' rings begin at any position, too */
 	unsigned streams;        /* of 256 channels, how many carry a stream */
 	unsigned buffers;        /* of 256 sends, how many take a buffer */
 	bool small_rings;        /* a liar's are smaller than its land for them */
