@@ -61,35 +61,84 @@ static void remove_folder(void)
 	rmdir(folder);
 }
 
-static bool run_case(const struct test_case *test)
-{
-	int status;
-	pid_t pid;
+/* Cases sleep more than they compute: so many run at once, each with its output in a file of its own. */
+#define AT_ONCE 3
 
+struct running {
+	const struct test_case *test; /* NULL: nobody runs here */
+	pid_t pid;
+	int output;                   /* -1: it writes where we do */
+};
+
+static void case_start(struct running *running, const struct test_case *test, bool alone)
+{
 	current = test->name;
 	fflush(NULL);
-	pid = fork();
-	if (!pid) {
+	running->test = test;
+	running->output = alone ? -1 : memfd_create(test->name, MFD_CLOEXEC);
+	running->pid = fork();
+	if (!running->pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		setpgid(0, 0);
+		if (!alone && (dup2(running->output, STDOUT_FILENO) < 0 ||
+			dup2(running->output, STDERR_FILENO) < 0))
+			_exit(1);
 		alarm(test->seconds ? test->seconds : 60);
 		test->run();
 		fflush(NULL);
 		exit(0);
 	}
-	waitpid(pid, &status, 0);
+}
+
+static void show(int output)
+{
+	char text[4096];
+	ssize_t len;
+	off_t at;
+
+	for (at = 0; (len = pread(output, text, sizeof(text), at)) > 0; at += len)
+		fwrite(text, 1, (size_t)len, stdout);
+	close(output);
+}
+
+// Waits for one of them to end. True: it passed.
+static bool case_end(struct running *running)
+{
+	pid_t pid;
+	int status;
+
+	current = "?";
+	pid = wait(&status);
+	while (running->pid != pid || !running->test)
+		running++;
+	if (running->output >= 0)
+		show(running->output);
 	if (WIFSIGNALED(status))
-		fprintf(stderr, "%s: signal %d%s\n", test->name, WTERMSIG(status),
+		printf("%s: signal %d%s\n", running->test->name, WTERMSIG(status),
 			WTERMSIG(status) == SIGALRM ? " (time limit)" : "");
-	printf("%s %s\n", status ? "FAIL" : "PASS", test->name);
+	printf("%s %s\n", status ? "FAIL" : "PASS", running->test->name);
+	fflush(stdout);
+	running->test = NULL;
 	return !status;
+}
+
+static bool case_wanted(const struct test_case *test, int argc, char **argv)
+{
+	size_t len = strlen(test->name);
+	int k;
+
+	if (argc < 2)
+		return len < 5 || strcmp(test->name + len - 5, "_more");
+	for (k = 1; k < argc; k++)
+		if (!strcmp(argv[k], test->name))
+			return true;
+	return false;
 }
 
 int test_main(int argc, char **argv, const struct test_case *cases, size_t count)
 {
-	unsigned failed = 0, ran = 0;
-	size_t i;
-	int k;
+	struct running running[AT_ONCE] = { { 0 } };
+	unsigned failed = 0, ran = 0, now = 0, i;
 
 	top = getpid();
 	strcpy(folder, "/dev/shm/isthmus-msg-XXXXXX");
@@ -99,17 +148,21 @@ int test_main(int argc, char **argv, const struct test_case *cases, size_t count
 			return 1;
 	}
 	atexit(remove_folder);
-	for (i = 0; i < count; i++) {
-		size_t len = strlen(cases[i].name);
-		bool wanted = argc < 2 && (len < 5 || strcmp(cases[i].name + len - 5, "_more"));
-
-		for (k = 1; k < argc; k++)
-			wanted = wanted || !strcmp(argv[k], cases[i].name);
-		if (!wanted)
+	for (; count; cases++, count--) {
+		if (!case_wanted(cases, argc, argv))
 			continue;
+		if (now == AT_ONCE) {
+			failed += !case_end(running);
+			now--;
+		}
+		for (i = 0; running[i].test; i++)
+			;
+		case_start(&running[i], cases, argc == 2);
 		ran++;
-		failed += !run_case(&cases[i]);
+		now++;
 	}
+	for (; now; now--)
+		failed += !case_end(running);
 	printf("SUMMARY %u cases, %u failed\n", ran, failed);
 	return failed || !ran;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A table of cases, each run in a process of its own with a time limit, so that a crash or a hang
- * is that case's failure alone. Peers are further processes. Region files lie in one temporary
+ * A table of cases, each run in a process of its own with a time limit, a few at once, so that a crash or a
+ * hang is that case's failure alone. Peers are further processes. Region files lie in one temporary
  * folder that goes away with the run.
  */
 #ifndef TESTS_MSG_HARNESS_H
