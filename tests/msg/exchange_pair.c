@@ -105,9 +105,12 @@ static void full(struct pair *pair)
 				}
 			}
 			CHECK(sent > 8);
-			if (round % 16 == 0)
-				EQUAL(msg_send(channel, out_bytes, size, msg_now_ns() + MS),
-					-ETIMEDOUT);
+			if (round % 16 == 0) {
+				/* A busy machine may let it pass before the call. */
+				error = msg_send(channel, out_bytes, size, msg_now_ns() + MS);
+				if (error != -EAGAIN)
+					EQUAL(error, -ETIMEDOUT);
+			}
 			OK(msg_send(gate, &sent, sizeof(sent), soon()));
 			OK(msg_send(channel, out_bytes, size, soon())); /* waits for room */
 			EQUAL(msg_recv(gate, &number, sizeof(number), soon()), sizeof(number));

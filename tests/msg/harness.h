@@ -7,6 +7,7 @@
 #ifndef TESTS_MSG_HARNESS_H
 #define TESTS_MSG_HARNESS_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,6 +34,15 @@
 		int64_t a_ = (int64_t)(a), b_ = (int64_t)(b); \
 		if (a_ != b_) \
 			test_differ(__FILE__, __LINE__, #a, #b, a_, b_); \
+	} while (0)
+
+/* A call with a deadline a few ms away, in which nothing happens. On a busy machine the deadline passes
+ * before the call: that is -EAGAIN. */
+#define TIMES_OUT(call) \
+	do { \
+		int64_t err_ = (int64_t)(call); \
+		if (err_ != -EAGAIN && err_ != -ETIMEDOUT) \
+			test_fail(__FILE__, __LINE__, #call, err_ ? err_ : 1); \
 	} while (0)
 
 /* Waits until it is so, a minute at most: for what another process does, in its own time. The regions
