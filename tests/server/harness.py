@@ -89,7 +89,9 @@ class Server:
             if came != b"\n":
                 self.process.kill()
                 self.process.wait()
-                raise AssertionError(f"the server did not start: {self.log()}")
+                said = self.log()
+                self.clear()
+                raise AssertionError(f"the server did not start: {said}")
         os.close(ready)
 
     def log(self):
