@@ -106,8 +106,9 @@ static void full(struct pair *pair)
 			}
 			CHECK(sent > 8);
 			if (round % 16 == 0) {
-				/* A busy machine may let it pass before the call. */
-				error = msg_send(channel, out_bytes, size, msg_now_ns() + MS);
+				/* The deadline may pass before the call, on a busy machine. */
+				int error = msg_send(channel, out_bytes, size, msg_now_ns() + MS);
+
 				if (error != -EAGAIN)
 					EQUAL(error, -ETIMEDOUT);
 			}
