@@ -304,8 +304,8 @@ static void groups(const struct picture *p, int w, int wp)
 
 	for (uint32_t i = 0; i < p->n_peers; i++) {
 		const struct wire_group *g = &p->peers[i].wire.group;
-		const char *name = picture_group(p, g->name);
 		uint64_t call = g->step & 0xffff;
+		const char *name;
 		char hash[24];
 
 		if (!picture_in_group(&p->peers[i]))
@@ -313,6 +313,7 @@ static void groups(const struct picture *p, int w, int wp)
 		if (!any)
 			printf("\ngroups\n");
 		any = true;
+		name = picture_group(p, g->name);
 		snprintf(hash, sizeof(hash), "#%016" PRIx64, g->name);
 		printf("%-*s  %-*s  %s of %u", w, name ? shown(name) : hash, wp,
 			shown(p->peers[i].wire.name), phase_word(g->phase), g->size);
