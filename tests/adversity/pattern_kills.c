@@ -149,29 +149,14 @@ static void check_all_talk(void)
 		}
 }
 
-static void check_returned(void)
+static void name_of(unsigned i, char text[16])
 {
 	static const char *const names[] = { "news", "jobs", "team" };
-	struct msg_options wishes = { .name = "last", .deadline = in_ms(60000) };
-	struct msg_region_info info;
-	struct msg_listener *listener;
-	struct msg_region *region;
-	uint64_t end = in_ms(60000);
-	char name[16];
-	unsigned i;
 
-	OK(msg_attach(path, &wishes, &region));
-	while (msg_peers(region, NULL, 0) != 1 && msg_now_ns() < end)
-		msg_sleep_until(in_ms(5));
-	EQUAL(msg_peers(region, NULL, 0), 1);
-	msg_region_describe(region, &info);
-	EQUAL(info.land_free, info.land_bytes);
-	for (i = 0; i < 3 + servers * NAMES; i++) {
-		snprintf(name, sizeof(name), "s%u.%u", (i - 3) / NAMES, (i - 3) % NAMES);
-		OK(msg_listen(region, i < 3 ? names[i] : name, NULL, &listener));
-		msg_unlisten(listener);
-	}
-	OK(msg_leave(region));
+	if (i < 3)
+		strcpy(text, names[i]);
+	else
+		snprintf(text, 16, "s%u.%u", (i - 3) / NAMES, (i - 3) % NAMES);
 }
 
 static void kill_some(uint64_t wanted, uint64_t killed[ROLES], uint64_t *random)
@@ -254,7 +239,7 @@ static void pattern_kills(void)
 		(unsigned long long)world->lost_roots, (unsigned long long)world->evictions);
 	CHECK(world->answered && world->results && world->barriers && world->broadcasts);
 	CHECK(wanted < 100 || (world->lost_servers && world->ends_heard && world->redelivered));
-	check_returned();
+	test_all_returned(path, name_of, 3 + servers * NAMES);
 }
 
 int main(int argc, char **argv)

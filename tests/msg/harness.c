@@ -61,6 +61,14 @@ static void remove_folder(void)
 	rmdir(folder);
 }
 
+// Ended from outside, by Ctrl-C say. The run itself only waits, so that it can do this at any moment.
+static void ended(int number)
+{
+	remove_folder();
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
 /* Cases sleep more than they compute: so many run at once, each with its output in a file of its own. */
 #define AT_ONCE 3
 
@@ -80,6 +88,8 @@ static void case_start(struct running *running, const struct test_case *test, bo
 	if (!running->pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		setpgid(0, 0);
+		signal(SIGINT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
 		if (!alone && (dup2(running->output, STDOUT_FILENO) < 0 ||
 			dup2(running->output, STDERR_FILENO) < 0))
 			_exit(1);
@@ -148,6 +158,8 @@ int test_main(int argc, char **argv, const struct test_case *cases, size_t count
 			return 1;
 	}
 	atexit(remove_folder);
+	signal(SIGINT, ended);
+	signal(SIGTERM, ended);
 	for (; count; cases++, count--) {
 		if (!case_wanted(cases, argc, argv))
 			continue;
@@ -293,6 +305,30 @@ bool test_filled(const void *data, size_t len, uint64_t seed)
 		if (p[i] != (uint8_t)((seed * 131 + i) ^ i >> 8))
 			return false;
 	return true;
+}
+
+void test_all_returned(const char *path, void (*name)(unsigned i, char text[16]), unsigned names)
+{
+	struct msg_options wishes = { .name = "last", .deadline = in_ms(60000) };
+	struct msg_region_info info;
+	struct msg_listener *listener;
+	struct msg_region *region;
+	uint64_t end = in_ms(60000);
+	char text[16];
+	unsigned i;
+
+	OK(msg_attach(path, &wishes, &region));
+	while (msg_peers(region, NULL, 0) != 1 && msg_now_ns() < end)
+		msg_sleep_until(in_ms(5));
+	EQUAL(msg_peers(region, NULL, 0), 1);
+	msg_region_describe(region, &info);
+	EQUAL(info.land_free, info.land_bytes);
+	for (i = 0; i < names; i++) {
+		name(i, text);
+		OK(msg_listen(region, text, NULL, &listener));
+		msg_unlisten(listener);
+	}
+	OK(msg_leave(region));
 }
 
 struct msg_region *test_attach(const char *path, const char *name)

@@ -117,6 +117,10 @@ static inline uint64_t in_ms(uint64_t ms)
 struct msg_region *test_attach(const char *path, const char *name);
 struct msg_region *test_attach_patient(const char *path, const char *name);
 
+/* When all peers are gone: nobody stands in the region any more, all land is free, and each of the names, of
+ * which name() writes the i-th, can be had. */
+void test_all_returned(const char *path, void (*name)(unsigned i, char text[16]), unsigned names);
+
 /* From now on a lost wake-up in this region's thread costs seconds, and is counted as a rescue; what
  * is merely late on a busy machine comes well before that, and isn't. */
 void test_slow_backing(struct msg_region *region);

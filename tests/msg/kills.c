@@ -353,28 +353,9 @@ static void check_conversations(uint64_t kills_done)
 	CHECK(ended * 100 > kills_done);
 }
 
-static void check_returned(void)
+static void name_of(unsigned i, char text[16])
 {
-	struct msg_options wishes = { .name = "last", .deadline = in_ms(20000) };
-	struct msg_region_info info;
-	struct msg_listener *listener;
-	struct msg_region *region;
-	uint64_t end = in_ms(20000);
-	char name[16];
-	unsigned i;
-
-	OK(msg_attach(path, &wishes, &region));
-	while (msg_peers(region, NULL, 0) != 1 && msg_now_ns() < end)
-		msg_sleep_until(in_ms(5));
-	EQUAL(msg_peers(region, NULL, 0), 1);
-	msg_region_describe(region, &info);
-	EQUAL(info.land_free, info.land_bytes);
-	for (i = 0; i < PEERS * NAMES; i++) {
-		snprintf(name, sizeof(name), "p%u.%u", i / NAMES, i % NAMES);
-		OK(msg_listen(region, name, NULL, &listener));
-		msg_unlisten(listener);
-	}
-	OK(msg_leave(region));
+	snprintf(text, 16, "p%u.%u", i / NAMES, i % NAMES);
 }
 
 // Whoever dies is no liar: nobody may have complained of one, but for the headers that we spoiled.
@@ -450,7 +431,7 @@ static void kill_times(uint64_t wanted)
 			i + 1 < DOINGS ? "," : "\n");
 	check_silence(log, own);
 	check_conversations(done);
-	check_returned();
+	test_all_returned(path, name_of, PEERS * NAMES);
 }
 
 static void kills(void)
