@@ -197,6 +197,7 @@ void buffers_want(struct msg_region *region, bool want)
 		if (!presence_check_self(region))
 			return;
 		channel->flights_wanted = want;
+		channel->want_from = channel->tx.released;
 		region_store32(&channel->mine->want, want);
 	}
 }
@@ -372,6 +373,7 @@ int64_t buffer_send_copy(struct msg_channel *channel, const void *data, size_t l
 		if (err != -ENOSPC || !channel->flights || !deadline)
 			break;
 		// What we sent before fills the land: it will come back.
+		channel->want_from = channel->tx.released;
 		region_store32(&channel->mine->want, 1);
 		err = wait_for_channel(region->context, flight_landed, channel, deadline);
 		if (!region->error)

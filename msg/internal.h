@@ -37,6 +37,7 @@ struct msg_context {
 	uint64_t last_scan_ns;
 	unsigned waits;          /* calls of msg_wait */
 	bool slept;              /* in the last wait_for */
+	bool unannounced;        /* what ended the last sleep was channel_room_unannounced */
 	bool live_only;          /* the wait under way is for a channel: see presence_scan_live */
 	struct storm storm;
 	uint64_t work;           /* what patterns did by themselves, in whatever wait */
@@ -190,6 +191,7 @@ struct msg_channel {
 	uint32_t run_left;       /* messages not yet taken; 0: no run */
 	uint64_t stream_offset;  /* bytes of the oldest message already read by msg_read */
 	bool flights_wanted;     /* `want` is set for them: see buffers_want */
+	uint32_t want_from;      /* tx.released when `want` was set */
 	unsigned deed;           /* of my ring; DEED_SHARED: of somebody else */
 	uint64_t ring_offset;
 	uint32_t ring_size;
@@ -330,6 +332,9 @@ bool channel_readable(struct msg_channel *channel);
 bool channel_writable(struct msg_channel *channel);
 /* Fence and look for a sender that waits for the space we gave back. */
 void channel_settle(struct msg_channel *channel);
+/* Is there room that nobody had to ring for? The receiver looks for who waits after each eighth of the
+ * ring, or with the message behind it; until then the timer alone finds it, late and by the rules. */
+bool channel_room_unannounced(const struct msg_channel *channel);
 void channel_write_figures(struct msg_channel *channel);
 
 /* ---- topic.c ---- */

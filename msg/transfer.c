@@ -105,6 +105,13 @@ bool channel_writable(struct msg_channel *channel)
 	return !channel_update_released(channel) || ring_fits(&channel->tx, channel->blocked_len);
 }
 
+bool channel_room_unannounced(const struct msg_channel *channel)
+{
+	uint32_t given = channel->tx.released - channel->want_from;
+
+	return given && given <= channel->ring_size / 4 && channel->tx.released != channel->tx.published;
+}
+
 static bool room_condition(void *arg)
 {
 	return channel_writable(arg);
@@ -128,6 +135,7 @@ int channel_make_room(struct msg_channel *channel, uint32_t len, uint64_t deadli
 		return channel->send_error ? channel->send_error :
 		       channel_writable(channel) ? channel->send_error : -EAGAIN;
 	}
+	channel->want_from = channel->tx.released;
 	region_store32(&channel->mine->want, 1);
 	err = wait_for_channel(channel->region->context, room_condition, channel, deadline);
 	if (!channel->region->error)

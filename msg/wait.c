@@ -129,6 +129,19 @@ static uint64_t longest_silence(const struct msg_context *context)
 	return longest;
 }
 
+static bool room_unannounced(const struct msg_context *context)
+{
+	const struct msg_region *region;
+	uint32_t i;
+
+	for (region = context->regions; region; region = region->next)
+		for (i = 0; i < region->geo.channels && !region->error; i++)
+			if (region->channel[i] && region_load32(&region->channel[i]->mine->want) &&
+				channel_room_unannounced(region->channel[i]))
+				return true;
+	return context->unannounced;
+}
+
 // One sleep. True: ready. deadline: when it would be, without anybody's doorbell.
 static bool sleep_once(struct msg_context *context, wait_condition *ready, void *arg,
 	uint64_t until, uint64_t deadline, bool heard)
@@ -155,8 +168,10 @@ static bool sleep_once(struct msg_context *context, wait_condition *ready, void 
 	result = ops->sleep_until(ops->arg, until, word, value);
 	context->storm.asleep_ns += context_now(context) - slept;
 	context->slept = true;
+	context->unannounced = false;
 	done = ready(arg);
-	if (result == MSG_SLEEP_TIMER && done && heard && context_now(context) < deadline) {
+	if (result == MSG_SLEEP_TIMER && done && heard && context_now(context) < deadline &&
+		!room_unannounced(context)) {
 		// The doorbell may be on its way: still marked, so that it will come if it is to
 		// come.
 		ops->prepare(ops->arg);
@@ -382,8 +397,10 @@ static void set_want(struct wait_set *set, bool want)
 	for (i = 0; i < set->count; i++) {
 		struct msg_channel *channel = set->items[i].channel;
 
-		if (set->items[i].type == MSG_WAIT_SEND && !channel->region->error)
+		if (set->items[i].type == MSG_WAIT_SEND && !channel->region->error) {
+			channel->want_from = channel->tx.released;
 			region_store32(&channel->mine->want, want);
+		}
 	}
 }
 

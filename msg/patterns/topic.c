@@ -181,6 +181,10 @@ static void set_want(struct msg_channel *channel, bool want)
 	if (channel->send_blocked == want)
 		return;
 	channel->send_blocked = want;
+	if (want)
+		channel->want_from = channel->tx.released;
+	else if (channel_room_unannounced(channel))
+		channel->region->context->unannounced = true;
 	if (!channel->region->error && !channel->error)
 		region_store32(&channel->mine->want, want);
 }
