@@ -83,6 +83,11 @@ def storm(scene, kind):
     # Vector 0 is msg's, which counts the wake-ups that found nothing.
     if not re.search(r"storms [1-9]\d*$", output, re.MULTILINE) or "doorbell storm over" not in output:
         raise vms.Failure(f"no storm on vector 0, or no end of it:\n{output}")
+    # Muted, it costs some hundred wake-ups for each trial of a fifth of a second; else ten and more for each ms.
+    storms = re.findall(r"doorbell storm over after (\d+) ms, with (\d+) wake-ups", output)
+    lasted, vain = (sum(int(figure) for figure in figures) for figures in zip(*storms))
+    if vain > 500 + 4 * lasted:
+        raise vms.Failure(f"{vain} wake-ups for nothing in {lasted} ms: the doorbell wasn't muted:\n{output}")
     begun = len(re.findall(r"storm on vector \d: over", output)) + len(re.findall(r"doorbell storm: ", output))
     over = len(re.findall(r"storm on vector \d over", output)) + len(re.findall(r"doorbell storm over", output))
     # Each of the app's vectors was throttled, said so once at its beginning and once at its end.
