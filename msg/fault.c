@@ -76,8 +76,9 @@ void fault_explain_eviction(struct msg_region *region)
 	if (claim_lost_by_rule(region, claim) || format_replaced(region))
 		return;
 	if (fault_shown(region, region->index))
-		context_report(region->context, 1, "peer '%s' (slot %u) is evicted: %s: 0x%x at offset 0x%x",
-			region->name, (uint64_t)region->index, fault.what, fault.seen, fault.offset);
+		context_report(region->context, 1,
+			"peer '%s' (slot %u) is evicted: %s: 0x%x at offset 0x%x", region->name,
+			(uint64_t)region->index, fault.what, fault.seen, fault.offset);
 	msg_self(region, &self);
 	fault_keep(region, &self, &fault);
 }

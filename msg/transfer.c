@@ -109,7 +109,8 @@ bool channel_room_unannounced(const struct msg_channel *channel)
 {
 	uint32_t given = channel->tx.released - channel->want_from;
 
-	return given && given <= channel->ring_size / 4 && channel->tx.released != channel->tx.published;
+	return given && given <= channel->ring_size / 4 &&
+	       channel->tx.released != channel->tx.published;
 }
 
 static bool room_condition(void *arg)
