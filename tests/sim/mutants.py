@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Mutants of msg/: each changes a place or two; the simulator must fail on each of them.
 
-Usage: mutants.py ROOT COMPILER [--objects FILE] [NAME...]
+Usage: mutants.py ROOT COMPILER [--objects FILE] [--first SEED] [NAME...]
 
 FILE names the simulator's objects, one a line: of each mutant only what it changes is compiled then.
 A mutant whose place is no longer there, or is there more than once, is a failure: mend the list. So is a
@@ -27,6 +27,11 @@ GATHERING = "aim=phase,groups,messages=0,contests=0,peers=3/4,stalls=3,kills=1,r
 MOVING = "aim=phase,groups,kills=0,messages=0,contests=0,peers=4,group-size=3,regions=1,ground=doorbell/futex"
 FENCED = "kills=0,topics=0,contests=0,regions=1,fences,atomic,ground=doorbell/futex,buffer=32,drain=1/2"
 RELEASES = FENCED + ",messages=24,lengths=long,one-way,patience=60/200,idle=100"
+DYING_SERVERS = "calls,kills=3,messages=1,contests=0,regions=1,peers=3,loyal,tick=2,aim=status"
+STOPPED_READERS = "still,stalls=3,messages=24,peers=2/3,churn=200,topics=0,contests=0,regions=1,patience=4,idle=30," \
+                  "buffers=100,death=10"
+SUCCESSION = "queues,kills=2/3,messages=8,regions=1,contests=0,churn=0,peers=3/4,dispatchers=2"
+SUCCESSORS = "kills=1/2,stalls=1/2,churn=256,messages=1/2,topics=0,contests=0,regions=1,death=10,peers=3/4,slots=4"
 
 # The scenario that shows a mutant (sim --help), found by trying: it is caught at various first seeds. Who isn't
 # here is caught where the seed draws the whole scenario.
@@ -34,10 +39,9 @@ SCENARIOS = {
     "judges-when-gone": "meeting=pulled",
     "gathers-when-gone": "meeting=pulled,groups,peers=3/4",
     "evicted-begins-work": "meeting=still,queues,messages=8,churn=0",
-    "head-read-as-words": "lies=pointed,queues,messages=8",
+    "head-read-as-words": "lies=pointed,queues,messages=8,regions=1,contests=0,churn=0",
     "evicted-reads-a-part": "streams=256,stalls=2/3,messages=24,peers=2/3,contests=0,topics=0,buffers=80",
-    "evicted-reads-on": "still,stalls=3,messages=24,peers=2/3,churn=200,topics=0,contests=0,regions=1,"
-                        "patience=4,idle=30,buffers=100,death=10",
+    "evicted-reads-on": STOPPED_READERS,
     "scans-when-gone": "aim=status,pulled-still,stalls=4,unplugs=4,peers=3,topics=0,contests=0,regions=1,"
                        "churn=256,messages=0/1,sudden,death=10",
     "answers-when-gone": GONE_STILL,
@@ -59,8 +63,8 @@ SCENARIOS = {
     "no-fence-wake": FENCED + ",messages=0/1,churn=256,aim=status",
     "group-no-fence-verdict": "groups,kills=0,messages=0,contests=0,regions=1,ground=doorbell/futex,buffer=32,"
                               "drain=1,fences,atomic,aim=verdict,bell-delay=0,peers=3,group-size=2/3,quantum=8/32",
-    "caller-keeps-due": "calls,kills=3,messages=1,contests=0,regions=1,peers=3,loyal,tick=2",
-    "call-dead-server-waited-for": "calls,kills=3,messages=1,contests=0,regions=1,peers=3,loyal,tick=2",
+    "caller-keeps-due": DYING_SERVERS,
+    "call-dead-server-waited-for": DYING_SERVERS,
     "released-after-generation": "starts,aim=generation,buffers=128,messages=24,lengths=long,kills=0,topics=0,"
                                  "contests=0,regions=1,churn=256",
     "end-before-drained": "aim=land,messages=1/2,kills=0,topics=0,contests=0,churn=256,regions=1",
@@ -77,6 +81,20 @@ SCENARIOS = {
                               "death=100",
     "call-shows-the-evicted": "still,calls,stalls=3,messages=8,peers=3,churn=200,buffers=80,patience=4,idle=30,"
                               "regions=1,contests=0,death=10",
+    "topic-not-compared": "topics,policy=drop-oldest,kills=0,regions=1,contests=0,messages=24,peers=2,fences=0,"
+                          "atomic=0,ground=doorbell,quantum=64/32",
+    "subscription-counted": "topics,policy=drop-oldest/latest,kills=2,unplugs=3,regions=1,contests=0,messages=0,"
+                            "peers=2/3",
+    "topic-no-fence-publish": "topics,policy=drop-oldest/latest,kills=0,regions=1,contests=0,messages=0,buffer=32,"
+                              "drain=2",
+    "eviction-not-noticed": STOPPED_READERS,
+    "queue-held-forgotten": "queues,kills=2/3,messages=8,regions=1,contests=0,churn=0,peers=3",
+    "no-fence-sleep": FENCED + ",messages=4,idle=100",
+    "queue-before-forgotten": SUCCESSION,
+    "queue-not-put-again": SUCCESSION,
+    "queue-held-not-told": SUCCESSION,
+    "clears-a-successor": SUCCESSORS,
+    "slot-reused-too-soon": SUCCESSORS,
     "faults-when-gone": "lies=pointed,unplugs=8,sudden,regions=1,aim=land",
     "group-goes-on-when-gone": "groups,stalls=2,unplugs=3,messages=2,buffers=200,aim=step,peers=3/4,regions=1,"
                                "quantum=1/2/4",
@@ -636,7 +654,7 @@ def build(tree, work, name):
     return program, ""
 
 
-def run(tree, name):
+def run(tree, name, first):
     """(caught, what was seen)"""
     scenario = SCENARIOS.get(name)
     given = ["--with", scenario] if scenario else []
@@ -646,8 +664,8 @@ def run(tree, name):
         if not program:
             return False, wrong
         try:
-            status, output = children.run([program, "--brief", "--jobs", "1", "--seeds", str(seeds), *given],
-                                          timeout=LIMIT_S)
+            status, output = children.run([program, "--brief", "--jobs", "1", "--first", str(first),
+                                           "--seeds", str(seeds), *given], timeout=LIMIT_S)
         except subprocess.TimeoutExpired:
             return False, f"neither passed nor failed in {LIMIT_S} s"
     if status == 0:
@@ -670,6 +688,7 @@ def main():
     parser.add_argument("root")
     parser.add_argument("compiler")
     parser.add_argument("--objects", metavar="FILE")
+    parser.add_argument("--first", metavar="SEED", type=int, default=1)
     parser.add_argument("names", nargs="*", metavar="NAME")
     args = parser.parse_intermixed_args()
     signal.signal(signal.SIGTERM, ended)
@@ -685,7 +704,7 @@ def main():
                 tree.build(pool)
             if not tree.link(tree.objects.values(), tree.program):
                 sys.exit("the simulator does not link")
-            for name, (caught, what) in zip(names, pool.map(lambda n: run(tree, n), names)):
+            for name, (caught, what) in zip(names, pool.map(lambda n: run(tree, n, args.first), names)):
                 print(f"{'ok  ' if caught else 'FAIL'} {name}: {what}", flush=True)
                 missed += not caught
         finally:
