@@ -19,6 +19,8 @@ add_library(isthmus_guest_flags INTERFACE)
 target_compile_options(isthmus_guest_flags INTERFACE
 	$<$<COMPILE_LANGUAGE:C>:-std=gnu11 ${ISTHMUS_WARNINGS}>
 	${ISTHMUS_GUEST_CODEGEN}
+	# A full fence as mfence, as clang makes it: QEMU's emulator calls a function for gcc's `lock or`.
+	$<$<C_COMPILER_ID:GNU>:-mtune-ctrl=^avoid_mfence>
 	# A frame larger than a page is touched page by page, so that it can't leap over the guard.
 	$<$<COMPILE_LANGUAGE:C>:-fstack-clash-protection>
 	-nostdinc "SHELL:-isystem ${ISTHMUS_NEWLIB}/include" "SHELL:-isystem ${ISTHMUS_CC_INCLUDE}")

@@ -37,7 +37,7 @@ void channel_send_ends(struct msg_channel *channel, int error)
 {
 	channel->send_error = error;
 	// The short way looks at nothing else.
-	channel->tx.clean = RING_UNCLEAN;
+	channel->tx.ready = 0;
 }
 
 void channel_end(struct msg_channel *channel, int error)

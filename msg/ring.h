@@ -111,12 +111,10 @@ struct ring_tx {
 	uint32_t newest;    /* position of the newest reserved record */
 	uint64_t header;    /* its header; written when the next one begins or all is published */
 	uint64_t first;     /* header of the first record that is not published */
-	uint32_t clean;     /* up to there it is free, and the word there passes for no header */
-	uint64_t *next;     /* while that is known: where the next header goes */
+	uint32_t ready;     /* so many bytes are free, and the word behind them passes for no header */
+	uint64_t *next;     /* if so many: where the next header goes */
+	uint64_t next_mark; /* ... and its upper half */
 };
-
-/* For ring_tx.clean: nothing was prepared. */
-#define RING_UNCLEAN 1u
 
 struct ring_rx {
 	const uint8_t *data;
@@ -132,7 +130,7 @@ REGION_INLINE void ring_tx_init(struct ring_tx *tx, void *data, uint32_t size, u
 	tx->mask = size - 1;
 	tx->tail = tx->published = tx->released = tx->newest = start;
 	tx->first = 0;
-	tx->clean = RING_UNCLEAN;
+	tx->ready = 0;
 	/* The memory's former life must not pass for the first record. */
 	region_store64((uint64_t *)(tx->data + (start & tx->mask)), 0);
 }
@@ -188,7 +186,7 @@ REGION_INLINE uint8_t *ring_reserve(struct ring_tx *tx, uint32_t len, unsigned t
 	tx->header = ring_header(tx->tail, len, type, 0);
 	tx->newest = tx->tail;
 	tx->tail += ring_record(len);
-	tx->clean = RING_UNCLEAN; /* the payload may go there, even if it is discarded then */
+	tx->ready = 0; /* the payload may go there, even if it is discarded then */
 	return tx->data + (tx->newest & tx->mask) + RING_HEADER;
 }
 
@@ -276,10 +274,16 @@ REGION_INLINE bool ring_alone_fits(const struct ring_tx *tx, uint32_t end)
 	return tx->tail == tx->published && end - tx->released <= tx->mask + 1;
 }
 
-/* 0: all of it was looked at before, by ring_alone_ahead, and ring_alone_put is enough. */
-REGION_INLINE uint32_t ring_alone_unready(const struct ring_tx *tx, uint32_t end)
+/* Bytes of a publication of one message that begins at a line. */
+REGION_INLINE uint32_t ring_alone_span(uint32_t len)
 {
-	return end ^ tx->clean;
+	return (len + RING_HEADER + RING_LINE - 1) & ~(RING_LINE - 1);
+}
+
+/* 0: all of it was prepared by ring_alone_ahead, and ring_alone_put at `next` is enough. */
+REGION_INLINE uint32_t ring_alone_unready(const struct ring_tx *tx, uint32_t span)
+{
+	return span ^ tx->ready;
 }
 
 /*
@@ -287,7 +291,7 @@ REGION_INLINE uint32_t ring_alone_unready(const struct ring_tx *tx, uint32_t end
  * written last, and small copies begin at the end: a receiver that polls it takes the line away at its
  * first store, and would once more before the header if another line had to come in between.
  */
-REGION_INLINE void ring_alone_put(const struct ring_tx *tx, uint64_t *header,
+REGION_INLINE void ring_alone_put(uint64_t *header, uint64_t mark,
 	void (*copy)(void *, const void *, size_t), const void *data, size_t len)
 {
 	const size_t first = RING_LINE - RING_HEADER;
@@ -300,12 +304,12 @@ REGION_INLINE void ring_alone_put(const struct ring_tx *tx, uint64_t *header,
 		region_copy_in(copy, header + 1, data, len);
 	}
 	/* Pairs with the acquire in ring_poll. */
-	region_store_release64(header, (uint64_t)ring_alone_mark(tx->published) << 32 | len);
+	region_store_release64(header, mark | len);
 }
 
 REGION_INLINE void ring_alone_done(struct ring_tx *tx, uint32_t end)
 {
-	tx->clean = RING_UNCLEAN;
+	tx->ready = 0;
 	tx->tail = end;
 	tx->published = end;
 }
@@ -313,9 +317,10 @@ REGION_INLINE void ring_alone_done(struct ring_tx *tx, uint32_t end)
 REGION_INLINE void ring_alone_publish(struct ring_tx *tx,
 	void (*copy)(void *, const void *, size_t), const void *data, size_t len, uint32_t end)
 {
-	if (ring_alone_unready(tx, end))
+	if (ring_alone_unready(tx, end - tx->published))
 		ring_clean(tx, end);
-	ring_alone_put(tx, (uint64_t *)(tx->data + (tx->published & tx->mask)), copy, data, len);
+	ring_alone_put((uint64_t *)(tx->data + (tx->published & tx->mask)),
+		(uint64_t)ring_alone_mark(tx->published) << 32, copy, data, len);
 	ring_alone_done(tx, end);
 }
 
@@ -336,7 +341,8 @@ REGION_INLINE void ring_alone_ahead(struct ring_tx *tx, uint32_t span)
 	if (span == 2 * RING_LINE)
 		region_store64((uint64_t *)(next + RING_LINE), 0);
 	tx->next = (uint64_t *)next;
-	tx->clean = end;
+	tx->next_mark = (uint64_t)ring_alone_mark(tx->published) << 32;
+	tx->ready = span;
 }
 
 /* The word where the next record's header will be. */

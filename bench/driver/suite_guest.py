@@ -93,8 +93,8 @@ def run(context, results):
         floor(context, results, "doorbell count=4000", (None, None))
         if have:
             channels(context, results,
-                     "spin=forever round-trip:8 round-trip:64 round-trip:1024 one-way:64 "
-                     "one-way-batch:64", both)
+                     "spin=forever round-trip-inline:8 round-trip-inline:64 round-trip:8 round-trip:64 "
+                     "round-trip:1024 one-way:64 one-way-batch:64", both)
             # Longer than the second-level caches: between far processors it is faster to find a
             # line in memory than in the other's cache.
             channels(context, results, f"spin=forever ring={LONG_RING} one-way:65536", both)
@@ -126,19 +126,27 @@ def _ratio(results, what, limit, at_least, mine, other, unit, note=""):
                 note)
 
 
+def _round_trips(results, case, size):
+    """Median ratio to the raw flag, and the flag's ns; None without figures."""
+    figures = [f for f in results.select(bench="guest", side="isthmus", case=case, bytes=size)
+               if "peers" not in f]
+    return figures and (statistics.median(f["x_raw"] for f in figures),
+                        statistics.median(f["raw"] for f in figures))
+
+
 def _rows(results):
     for size, limit in ((8, 1.5), (64, 2.5)):
-        figures = [f for f in results.select(bench="guest", side="isthmus", case="round-trip",
-                                             bytes=size) if "peers" not in f]
-        what = f"guests: round trip {size} B, polled / raw flag"
-        if not figures:
+        inline = _round_trips(results, "round-trip-inline", size)
+        calls = _round_trips(results, "round-trip", size)
+        what = f"guests: round trip {size} B, polled, inline / raw flag"
+        if not inline or not calls:
             results.missing(what, limit, False, "no channels in this build")
             continue
-        ratio = statistics.median(f["x_raw"] for f in figures)
-        raw = statistics.median(f["raw"] for f in figures)
+        ratio, raw = inline
         flag = results.median(side="floor", case="flag")
         results.row(what, ratio, limit, False, f"{ratio * raw:.0f} ns", f"{raw:.0f} ns",
-                    f"flag between the same guests; the floor's own: {flag:.0f} ns")
+                    f"by calls {calls[0]:.2f}; flag between the same guests, the floor's own: "
+                    f"{flag:.0f} ns")
 
     loops = [results.median(side="floor", case=c, metric=m)
              for m in ("registers", "rep-movsq", "sse2", "rep-movsb", "avx")

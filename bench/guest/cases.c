@@ -4,6 +4,7 @@
 #include "bench/guest/bench_app.h"
 
 #include <isthmus/clock.h>
+#include <isthmus/msg_inline.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +15,11 @@
 #define ONE_WAY_SAMPLES 101
 #define ONE_WAY_BYTES (4u << 20) /* per sample, at most */
 #define ONE_WAY_MESSAGES 10000u
+#define ALWAYS inline __attribute__((always_inline))
 #define BATCH 64u /* at most APP_MESSAGE_MAX bytes */
 
 /* The blocking calls: attached with spin=forever, they poll. */
-static inline __attribute__((always_inline)) void send_now(struct app *app, const void *data, size_t bytes)
+static ALWAYS void send_now(struct app *app, const void *data, size_t bytes)
 {
 	int result = msg_send(app->channel, data, bytes, MSG_FOREVER);
 
@@ -25,13 +27,73 @@ static inline __attribute__((always_inline)) void send_now(struct app *app, cons
 		app_die("send", result);
 }
 
-static inline __attribute__((always_inline)) void receive_now(struct app *app, void *data,
-							       size_t bytes)
+static ALWAYS void receive_now(struct app *app, void *data, size_t bytes)
 {
 	int64_t result = msg_recv(app->channel, data, APP_MESSAGE_MAX, MSG_FOREVER);
 
 	if (result != (int64_t)bytes)
 		app_die("receive", result);
+}
+
+/* Round trips with the inline calls, in loops compiled for their size of message, as those between
+ * processes are. */
+#define ROUND_TRIPS_OF(bytes)                                                                      \
+	static MSG_ONE_PAGE void lead_##bytes(struct msg_channel *channel, uint64_t count)          \
+	{                                                                                          \
+		lead(channel, bytes, count);                                                       \
+	}                                                                                          \
+	static MSG_ONE_PAGE void follow_##bytes(struct msg_channel *channel, uint64_t count)        \
+	{                                                                                          \
+		follow(channel, bytes, count);                                                     \
+	}
+
+static ALWAYS void check_calls(int sent, int64_t received, size_t bytes)
+{
+	if (__builtin_expect(sent, 0))
+		app_die("send", sent);
+	if (__builtin_expect(received != (int64_t)bytes, 0))
+		app_die("receive", received);
+}
+
+static ALWAYS void lead(struct msg_channel *channel, size_t bytes, uint64_t count)
+{
+	uint64_t n;
+
+	for (n = 0; n < count; n++) {
+		int64_t received;
+		int sent;
+
+		app_stamp(app_buffer, bytes, n);
+		sent = msg_send_inline(channel, app_buffer, bytes, MSG_FOREVER);
+		received = msg_recv_inline(channel, app_buffer, APP_MESSAGE_MAX, MSG_FOREVER);
+		check_calls(sent, received, bytes);
+		app_check(app_buffer, bytes, n);
+	}
+}
+
+static ALWAYS void follow(struct msg_channel *channel, size_t bytes, uint64_t count)
+{
+	uint64_t n;
+
+	for (n = 0; n < count; n++) {
+		int64_t received = msg_recv_inline(channel, app_buffer, APP_MESSAGE_MAX, MSG_FOREVER);
+		int sent;
+
+		app_check(app_buffer, bytes, n);
+		sent = msg_send_inline(channel, app_buffer, bytes, MSG_FOREVER);
+		check_calls(sent, received, bytes);
+	}
+}
+
+ROUND_TRIPS_OF(8)
+ROUND_TRIPS_OF(64)
+
+static void round_trips_inline(struct app *app, size_t bytes, uint64_t count)
+{
+	if (bytes == 8)
+		(app->leads ? lead_8 : follow_8)(app->channel, count);
+	else
+		(app->leads ? lead_64 : follow_64)(app->channel, count);
 }
 
 static void round_trips(struct app *app, size_t bytes, uint64_t count)
@@ -53,20 +115,22 @@ static void round_trips(struct app *app, size_t bytes, uint64_t count)
 }
 
 /* Polled round trips, each sample between two looks at the raw flag. */
-static void run_round_trip(struct app *app, size_t bytes)
+static ALWAYS void
+run_round_trips(struct app *app, size_t bytes, const char *name,
+		void (*trips)(struct app *app, size_t bytes, uint64_t count))
 {
 	static double value[SAMPLES], ratio[SAMPLES], raws[SAMPLES];
 	size_t kept = 0, i;
 	double before;
 
 	app_meet(app);
-	round_trips(app, bytes, ROUND_TRIPS);
+	trips(app, bytes, ROUND_TRIPS);
 	before = app_raw(app);
 	for (i = 0; i < SAMPLES; i++) {
 		uint64_t start = clock_ticks();
 		double took, after;
 
-		round_trips(app, bytes, ROUND_TRIPS);
+		trips(app, bytes, ROUND_TRIPS);
 		took = (double)clock_ticks_to_ns(clock_ticks() - start) / ROUND_TRIPS;
 		after = app_raw(app);
 		if (after <= before * RAW_CHANGE_MAX && before <= after * RAW_CHANGE_MAX) {
@@ -78,8 +142,18 @@ static void run_round_trip(struct app *app, size_t bytes)
 		before = after;
 	}
 	if (app->leads && kept)
-		app_print("round-trip", bytes, "p50", "ns", app_median(value, kept),
+		app_print(name, bytes, "p50", "ns", app_median(value, kept),
 			  app_median(ratio, kept), app_median(raws, kept), kept);
+}
+
+static void run_round_trip(struct app *app, size_t bytes)
+{
+	run_round_trips(app, bytes, "round-trip", round_trips);
+}
+
+static void run_round_trip_inline(struct app *app, size_t bytes)
+{
+	run_round_trips(app, bytes, "round-trip-inline", round_trips_inline);
 }
 
 static uint64_t messages_for(const struct app *app, size_t bytes)
@@ -311,6 +385,7 @@ static void run_idle(struct app *app, size_t seconds)
 
 const struct app_case app_cases[] = {
 	{ "round-trip", run_round_trip },
+	{ "round-trip-inline", run_round_trip_inline },
 	{ "one-way", run_one_way },
 	{ "one-way-batch", run_batches },
 	{ "in-place", run_in_place },

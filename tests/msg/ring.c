@@ -244,7 +244,7 @@ static void clean_word_spoiled(void)
 		CHECK(ring_update_released(&p.tx, p.released));
 		CHECK(pair_alone(&p, 8, i, true));
 		at = p.tx.published;
-		EQUAL(p.tx.clean, at + 64);
+		EQUAL(p.tx.ready, 64);
 		payload = (uint64_t *)ring_reserve(&p.tx, 400, RING_MESSAGE);
 		for (k = 0; k < 400 / 8; k++)
 			payload[k] = ring_header(at + 8 + k * 8, 8, RING_MESSAGE, 0);

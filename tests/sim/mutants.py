@@ -139,7 +139,7 @@ MUTANTS = {
          "\tif (__builtin_expect(ring_header_valid(region_load64(word), position), 0))\n"
          "\t\tregion_store64(word, 0);\n", "\t(void)position, (void)word;\n")],
     "next-header-thought-clear": [("ring.h",
-         "\ttx->clean = RING_UNCLEAN; /* the payload may go there, even if it is discarded then "
+         "\ttx->ready = 0; /* the payload may go there, even if it is discarded then "
          "*/\n", "")],
     "released-after-generation": [("channel.c",
          "\tregion_store32(&channel->mine->released, channel->rx.released);\n"
@@ -524,7 +524,7 @@ MUTANTS = {
 }
 
 # What names whoever uses what mutants change in a header.
-USERS = {"ring.h": r"\bring_\w+\(", "transfer.h": r"\bchannel_(published|publish)\("}
+USERS = {"ring.h": r"\bring_\w+\(", "transfer.h": r"\b(channel_(published|publish)|short_\w+)\("}
 FLAGS = ["-std=gnu11", "-O1", "-w", '-DMSG_INTERPOSE="tests/sim/access.inc"']
 JOBS = 2
 LIMIT_S = 600
