@@ -6,6 +6,9 @@
  */
 #include "msg/transfer.h"
 
+/* More than that become several runs: the receiver copies one out while the next is copied in. */
+#define RUN_BYTES 16384u
+
 // How many messages of size bytes fit into a run now, at most count. Below 2 a run makes no sense.
 static unsigned run_fits(const struct msg_channel *channel, size_t size, unsigned count)
 {
@@ -25,7 +28,7 @@ static unsigned run_fits(const struct msg_channel *channel, size_t size, unsigne
 	return size * (uint64_t)count <= most ? count : most / (uint32_t)size;
 }
 
-static void run_send(struct msg_channel *channel, const void *data, size_t size, unsigned count)
+static void run_publish(struct msg_channel *channel, const void *data, size_t size, unsigned count)
 {
 	uint64_t bytes = (uint64_t)size * count;
 	uint32_t offset = ring_run_offset(bytes);
@@ -34,14 +37,38 @@ static void run_send(struct msg_channel *channel, const void *data, size_t size,
 	region_store64((uint64_t *)payload, (uint64_t)count << 32 | size);
 	region_copy_in(channel->region->context->ops->copy_in, payload + offset, data, bytes);
 	ring_fetch_ahead(&channel->tx);
-	channel_publish(channel, count + channel->pending_sent, bytes + channel->pending_bytes);
-	channel->pending_sent = channel->pending_bytes = 0;
+	ring_publish(&channel->tx);
+}
+
+// Publishes runs for as long as there is room: so many messages. Nobody was woken yet.
+static unsigned runs_publish(struct msg_channel *channel, const uint8_t *data, size_t size,
+	unsigned count)
+{
+	unsigned most = size ? RUN_BYTES / (unsigned)size : count, sent = 0;
+
+	if (most < 2)
+		most = 2;
+	while (sent < count && channel_slot_ours(channel)) {
+		unsigned want = count - sent < most ? count - sent : most;
+		unsigned fits = run_fits(channel, size, want);
+
+		if (fits < want) {
+			if (!channel_update_released(channel))
+				break;
+			fits = run_fits(channel, size, want);
+		}
+		if (fits < 2 && fits < want)
+			break;
+		run_publish(channel, data + (uint64_t)sent * size, size, fits);
+		sent += fits;
+	}
+	return sent;
 }
 
 int msg_send_array(struct msg_channel *channel, const void *data, size_t size, unsigned count,
 	uint64_t deadline)
 {
-	unsigned fits;
+	unsigned sent;
 	int err;
 
 	if (!count)
@@ -55,18 +82,18 @@ int msg_send_array(struct msg_channel *channel, const void *data, size_t size, u
 		err = channel_room(channel, (uint32_t)size, deadline);
 	if (err)
 		return err;
-	fits = run_fits(channel, size, count);
-	if (fits < count) {
-		if (!channel_update_released(channel))
-			return channel->send_error;
-		fits = run_fits(channel, size, count);
+	sent = count > 1 ? runs_publish(channel, data, size, count) : 0;
+	if (sent) {
+		channel_published(channel, sent + channel->pending_sent,
+			(uint64_t)size * sent + channel->pending_bytes);
+		channel->pending_sent = channel->pending_bytes = 0;
+		channel_look_after(channel);
+		return (int)sent;
 	}
-	if (fits < 2) {
-		err = msg_send(channel, data, size, deadline);
-		return err ? err : 1;
-	}
-	run_send(channel, data, size, fits);
-	return (int)fits;
+	if (channel->send_error)
+		return channel->send_error;
+	err = msg_send(channel, data, size, deadline);
+	return err ? err : 1;
 }
 
 // Takes up to most messages of the record: all there are of a run in one copy.

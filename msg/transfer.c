@@ -6,17 +6,18 @@
  * After a release: a sender that waits for space must be looked for, in the same order. That fence
  * is put off: `fenced` is the released position at the last one, and the receiver makes up for it
  * (channel_settle)
- *   - once an eighth of the ring was given back since (the short way with its next message)
+ *   - once a quarter of the ring was given back since (an eighth: the short way, with its next message)
  *   - before it waits, and when it finds the ring empty
  *   - for nothing, with the fence of its own next publication
- * A sender that waits for space can only depend on a release that was not looked after while more
- * than 3/8 of the ring, less a small message, lie unread before it; so the receiver has to come back
- * for those, and settles then.
+ * A sender that waits for space, at most half the ring, can only depend on a release that was not looked
+ * after while more than a quarter of the ring less a line (3/8 less a small message) lie unread before it;
+ * so the receiver has to come back for those, and settles then.
  */
 #include "msg/transfer.h"
 
 #define EMPTY_POLLS_PER_SCAN 64
 #define SCAN_NS              (100 * NS_PER_US)
+#define RUN_FROM             32768u
 
 /* ---- sending ---- */
 
@@ -146,6 +147,24 @@ int channel_make_room(struct msg_channel *channel, uint32_t len, uint64_t deadli
 	return channel->send_error ? channel->send_error : err;
 }
 
+// Large: as a run of one, whose payload begins at a line, since a copy between lines that are not aligned
+// to each other is slower. (Smaller ones are in the caches, where a line more costs more than that.) False: no
+// room is known.
+static bool send_large(struct msg_channel *channel, const void *data, size_t len)
+{
+	uint32_t offset = ring_run_offset(len);
+	uint8_t *payload;
+
+	if (len + offset > channel->limit || !ring_fits(&channel->tx, (uint32_t)len + offset))
+		return false;
+	payload = ring_reserve(&channel->tx, (uint32_t)len + offset, RING_RUN);
+	region_copy_in(channel->region->context->ops->copy_in, payload + offset, data, len);
+	region_store64((uint64_t *)payload, 1ull << 32 | len);
+	ring_fetch_ahead(&channel->tx);
+	channel_publish(channel, 1, len);
+	return true;
+}
+
 int channel_send_any(struct msg_channel *channel, const void *data, size_t len, uint64_t deadline)
 {
 	uint32_t end = ring_alone_end(&channel->tx, (uint32_t)len);
@@ -153,6 +172,8 @@ int channel_send_any(struct msg_channel *channel, const void *data, size_t len, 
 
 	if (len <= channel->limit && ring_alone_fits(&channel->tx, end) &&
 		!channel_may_send(channel)) {
+		if (len >= RUN_FROM && send_large(channel, data, len))
+			return 0;
 		ring_alone_publish(&channel->tx, channel->region->context->ops->copy_in, data, len,
 			end);
 		channel_published(channel, 1, len);
@@ -292,7 +313,7 @@ int channel_received(struct msg_channel *channel, uint32_t position, uint64_t me
 	}
 	channel_count_received(channel, messages, bytes);
 	ring_give_back(&channel->rx, &channel->mine->released, position);
-	if (position - channel->fenced > (channel->rx.mask + 1) / 8)
+	if (position - channel->fenced > (channel->rx.mask + 1) / 4)
 		channel_settle(channel);
 	return 0;
 }

@@ -274,7 +274,7 @@ active proctype receiver()
 #endif
 		if
 		:: skip                                   /* the fence is put off */
-		:: settle()                               /* an eighth was given back */
+		:: settle()                               /* much was given back */
 		fi
 	:: !THERE ->
 #ifndef NO_SETTLE
