@@ -467,7 +467,7 @@ static void dispatcher_victim(struct stage *stage)
 
 		if (err == -ESTALE)
 			_exit(STAGE_EVICTED);
-		CHECK(!err || err == -ETIMEDOUT);
+		CHECK(!err || test_late(err));
 	}
 	msg_dispatcher_close(dispatcher);
 	victim_leave(stage, region);

@@ -113,6 +113,12 @@ static inline uint64_t in_ms(uint64_t ms)
 	return msg_now_ns() + ms * MS;
 }
 
+/* Did the deadline end it? On a busy machine any deadline may have passed before the call. */
+static inline bool test_late(int64_t result)
+{
+	return result == -ETIMEDOUT || result == -EAGAIN;
+}
+
 /* msg_attach under a name, with defaults; with PATIENT_DEATH, where nobody dies. */
 struct msg_region *test_attach(const char *path, const char *name);
 struct msg_region *test_attach_patient(const char *path, const char *name);

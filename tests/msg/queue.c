@@ -75,8 +75,8 @@ static void dispatcher_peer(void *arg)
 				stage->log->active = getpid();
 				stage->log->takeovers++;
 			}
-		} while ((!err || err == -ETIMEDOUT) && !stage->log->stop);
-		CHECK(!err || err == -ETIMEDOUT || err == -ESTALE);
+		} while ((!err || test_late(err)) && !stage->log->stop);
+		CHECK(!err || test_late(err) || err == -ESTALE);
 		msg_dispatcher_close(dispatcher);
 		err = msg_leave(region);
 		CHECK(!err || err == -ESTALE);
@@ -110,12 +110,12 @@ static void worker_peer(void *arg)
 		int err = 0;
 
 		OK(msg_worker_open(region, "queue", &stage->options, &worker));
-		while (!stage->log->stop && (!err || err == -ETIMEDOUT)) {
+		while (!stage->log->stop && (!err || test_late(err))) {
 			err = msg_worker_take(worker, &work, in_ms(50));
 			if (!err)
 				do_work(stage, worker, &work);
 		}
-		CHECK(!err || err == -ETIMEDOUT || err == -ESTALE);
+		CHECK(!err || test_late(err) || err == -ESTALE);
 		if (!err)
 			msg_worker_flush(worker, in_ms(1000));
 		msg_worker_close(worker);
