@@ -6,7 +6,8 @@
 
 /* ---- connecting ---- */
 
-// The block of the listener that names ours; the status or 0.
+// The block of the listener that names ours: its status when it answered, or 0. It may have closed since,
+// and then goes on naming us until we have let go.
 static uint64_t find_answer(const struct msg_channel *channel, uint32_t *index)
 {
 	const struct msg_region *region = channel->region;
@@ -17,14 +18,14 @@ static uint64_t find_answer(const struct msg_channel *channel, uint32_t *index)
 		// Pairs with the release in channel_set_state.
 		uint64_t status = region_load_acquire64(&theirs->status);
 
-		if (STATUS_STATE(status) != CHANNEL_OPEN ||
+		if ((STATUS_STATE(status) != CHANNEL_OPEN && STATUS_STATE(status) != CHANNEL_CLOSED) ||
 			region_load32(&theirs->peer_slot) != region->index ||
 			region_load64(&theirs->peer_life) != region->life ||
 			region_load32(&theirs->peer_index) != channel->index ||
 			region_load32(&theirs->peer_generation) != channel->generation)
 			continue;
 		*index = i;
-		return status;
+		return STATUS(STATUS_GENERATION(status), CHANNEL_OPEN);
 	}
 	return 0;
 }
@@ -91,6 +92,9 @@ static void connect_withdraw(struct msg_channel *channel)
 	channel->their_generation = STATUS_GENERATION(status);
 	channel->lingering = true;
 	presence_wake(region, channel->peer_slot, false);
+	// It may have closed, too.
+	if (!region->error)
+		channel_check(channel);
 }
 
 // Asks the listener at c->place.

@@ -419,6 +419,45 @@ static void meet_halfway(void)
 	pthread_join(thread, NULL);
 }
 
+/* ---- one that answers, sends and closes while the other sleeps ---- */
+
+static struct msg_listener *hasty;
+
+static void answer_and_close(void)
+{
+	struct msg_channel *channel;
+
+	if (msg_accept(hasty, &channel, 0))
+		return;
+	OK(msg_trysend(channel, "that's all", 11));
+	msg_close(channel);
+}
+
+static void closed_at_once(void)
+{
+	const char *path = test_region(MEGA);
+	struct msg_region *a = test_attach_patient(path, "asks");
+	struct msg_region *b = test_attach_patient(path, "hasty");
+	struct msg_region_info before, after;
+	struct msg_channel *channel;
+	char data[16];
+
+	msg_region_describe(a, &before);
+	OK(msg_listen(b, "hasty", NULL, &hasty));
+	test_at_sleep(a, answer_and_close);
+	OK(msg_connect(a, "hasty", NULL, &channel, in_ms(20000)));
+	test_at_sleep(a, NULL);
+	EQUAL(msg_recv(channel, data, sizeof(data), in_ms(20000)), 11);
+	EQUAL(msg_recv(channel, data, sizeof(data), in_ms(20000)), -EPIPE);
+	EQUAL(msg_trysend(channel, "oh", 2), -EPIPE);
+	msg_close(channel);
+	msg_peers(b, NULL, 0);
+	msg_region_describe(a, &after);
+	EQUAL(after.land_free, before.land_free);
+	OK(msg_leave(a));
+	OK(msg_leave(b));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -429,6 +468,7 @@ int main(int argc, char **argv)
 		{ "wrong_name", wrong_name, 0 },
 		{ "mutual", mutual, 0 },
 		{ "meet_halfway", meet_halfway, 0 },
+		{ "closed_at_once", closed_at_once, 0 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
