@@ -542,5 +542,6 @@ int main(int argc, char **argv)
 		{ "floods", floods, 120 },
 	};
 
+	test_at_once = 1; /* each keeps the machine busy */
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -501,5 +501,6 @@ int main(int argc, char **argv)
 		{ "given_up", given_up, 0 },
 	};
 
+	test_at_once = 1; /* each keeps the machine busy */
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }

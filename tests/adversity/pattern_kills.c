@@ -248,5 +248,6 @@ int main(int argc, char **argv)
 		{ .name = "pattern_kills", .run = pattern_kills, .seconds = 600 },
 	};
 
+	test_at_once = 1; /* each keeps the machine busy */
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -110,5 +110,6 @@ int main(int argc, char **argv)
 		{ "patterns", threads_patterns, 170 },
 	};
 
+	test_at_once = 1; /* each keeps the machine busy */
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -71,6 +71,7 @@ static void ended(int number)
 
 /* Cases sleep more than they compute: so many run at once, each with its output in a file of its own. */
 #define AT_ONCE 3
+unsigned test_at_once = AT_ONCE;
 
 struct running {
 	const struct test_case *test; /* NULL: nobody runs here */
@@ -163,7 +164,7 @@ int test_main(int argc, char **argv, const struct test_case *cases, size_t count
 	for (; count; cases++, count--) {
 		if (!case_wanted(cases, argc, argv))
 			continue;
-		if (now == AT_ONCE) {
+		if (now == test_at_once) {
 			failed += !case_end(running);
 			now--;
 		}

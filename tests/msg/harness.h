@@ -67,6 +67,10 @@ struct test_case {
  * times, not kinds. main's result. */
 int test_main(int argc, char **argv, const struct test_case *cases, size_t count);
 
+/* How many cases run at once, 3 at most, which is the default; main may set it: 1 for what keeps the
+ * machine busy by itself. */
+extern unsigned test_at_once;
+
 void test_fail(const char *file, int line, const char *what, int64_t result)
 	__attribute__((noreturn));
 int64_t test_ok(const char *file, int line, const char *what, int64_t result);
