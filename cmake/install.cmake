@@ -28,6 +28,8 @@ install(FILES "${CMAKE_BINARY_DIR}/boot/stub.efi" DESTINATION "${home}/boot" OPT
 
 install(TARGETS isthmus_peer isthmus_msg isthmus_client ARCHIVE)
 file(GLOB headers "${ISTHMUS_ROOT}/include/isthmus/msg*.h")
+# That one brings msg/'s own headers along: for what is built with the rooms.
+list(FILTER headers EXCLUDE REGEX "/msg_inline.h$")
 install(FILES ${headers} "${ISTHMUS_ROOT}/include/isthmus/scratch.h" DESTINATION
 	"${CMAKE_INSTALL_INCLUDEDIR}/isthmus")
 file(RELATIVE_PATH up "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
