@@ -455,6 +455,13 @@ int channel_next_record(struct msg_channel *channel, uint64_t *header, uint64_t 
 	return 0;
 }
 
+int channel_too_long(const struct msg_channel *channel)
+{
+	struct msg_region *region = channel->region;
+
+	return presence_check_self(region) ? -EMSGSIZE : region->error;
+}
+
 int64_t channel_recv_any(struct msg_channel *channel, void *data, size_t size, uint64_t deadline)
 {
 	const void *from;
@@ -466,7 +473,7 @@ int64_t channel_recv_any(struct msg_channel *channel, void *data, size_t size, u
 	if (!channel_locate(channel, header, &from, &len))
 		return channel->error;
 	if (len > size)
-		return -EMSGSIZE;
+		return channel_too_long(channel);
 	region_copy_out(channel->region->context->ops->copy_out, data, from, len);
 	channel_step(channel, header);
 	err = channel_received(channel, channel->rx.head, 1, len);
@@ -481,13 +488,15 @@ int64_t msg_next_length(struct msg_channel *channel, uint64_t deadline)
 
 	if (err)
 		return err;
-	return channel_locate(channel, header, &from, &len) ? (int64_t)len : channel->error;
+	if (!channel_locate(channel, header, &from, &len) || !presence_check_self(channel->region))
+		return channel->error ? channel->error : channel->region->error;
+	return (int64_t)len;
 }
 
 int channel_taken(struct msg_channel *channel, unsigned messages, uint64_t bytes, int err)
 {
 	if (!messages)
-		return channel->error ? channel->error : err;
+		return channel->error ? channel->error : err == -EMSGSIZE ? channel_too_long(channel) : err;
 	err = channel_received(channel, channel->rx.head, messages, bytes);
 	return err ? err : (int)messages;
 }

@@ -31,6 +31,10 @@ int channel_empty(struct msg_channel *channel);
 /* Waits for a record. 0, or as msg_recv. */
 int channel_await(struct msg_channel *channel, uint64_t deadline);
 
+/* A message's length was read, and is more than there is memory for: -EMSGSIZE; or -ESTALE, if it was read
+ * when what was there was somebody else's. */
+int channel_too_long(const struct msg_channel *channel);
+
 /* A record for us, waited for until the deadline. 0, or as msg_recv. */
 int channel_next_record(struct msg_channel *channel, uint64_t *header, uint64_t deadline);
 

@@ -255,10 +255,10 @@ static int receive(struct msg_group *group, void *data, size_t size, uint64_t de
 	if (!root_entered(group) && !group_gone(group, root_of(group)))
 		return presence_check_self(region) ? -EPROTO : region->error;
 	err = take(group, data, size);
-	if (err == -EMSGSIZE)
-		return err;
 	if (!presence_check_self(region))
 		return region->error;
+	if (err == -EMSGSIZE)
+		return err;
 	verdict(group, err);
 	return 0;
 }

@@ -212,7 +212,7 @@ static int64_t sub_receive(struct msg_subscription *sub, void *data, size_t size
 			region_copy_out(channel->region->context->ops->copy_out, data, found.data,
 				found.len);
 		if (sub_whole(sub))
-			return found.len > size ? -EMSGSIZE : sub_take(sub, &found, mark);
+			return found.len > size ? channel_too_long(channel) : sub_take(sub, &found, mark);
 		if (!tail_possible(sub))
 			return channel->error;
 	}

@@ -177,6 +177,64 @@ static void garbage(void)
 		"at offset 0x0"), 1);
 }
 
+static struct {
+	struct msg_listener *listener;
+	struct msg_channel *channel;
+} accepted;
+
+static void accept_one(void)
+{
+	if (!accepted.channel && msg_accept(accepted.listener, &accepted.channel, 0))
+		accepted.channel = NULL;
+}
+
+/* Both ends of a channel, in one thread. */
+static void meet(struct msg_region *from, struct msg_listener *listener, struct msg_channel **here,
+	struct msg_channel **there)
+{
+	accepted.listener = listener;
+	accepted.channel = NULL;
+	test_at_sleep(from, accept_one);
+	OK(msg_connect(from, "it", NULL, here, in_ms(20000)));
+	test_at_sleep(from, NULL);
+	*there = accepted.channel;
+}
+
+/* What is read where we aren't any more is no message's length. */
+static void no_length(void)
+{
+	char data[8];
+	struct msg_span span = { data, sizeof(data) };
+	unsigned way;
+
+	for (way = 0; way < 4; way++) {
+		const char *path = test_region(MEGA);
+		struct msg_region *it = test_attach_patient(path, "it");
+		struct msg_region *other = test_attach_patient(path, "other");
+		struct wire_header *header = test_map(path, MEGA);
+		struct msg_listener *listener;
+		struct msg_channel *sender, *receiver;
+		struct msg_peer self;
+		uint64_t *claim;
+
+		OK(msg_listen(it, "it", NULL, &listener));
+		meet(other, listener, &sender, &receiver);
+		OK(msg_send(sender, "far too long", 12, in_ms(20000)));
+		msg_self(it, &self);
+		claim = (uint64_t *)((uint8_t *)header + header->slot_offset +
+			(uint64_t)self.slot * header->slot_stride);
+		*claim = CLAIM_WITH(*claim, CLAIM_DEAD);
+		switch (way) {
+		case 0: EQUAL(msg_tryrecv(receiver, data, sizeof(data)), -ESTALE); break;
+		case 1: EQUAL(msg_next_length(receiver, 0), -ESTALE); break;
+		case 2: EQUAL(msg_recv_batch(receiver, &span, 1, 0), -ESTALE); break;
+		case 3: EQUAL(msg_recv_array(receiver, data, sizeof(data), 1, 0), -ESTALE); break;
+		}
+		EQUAL(msg_leave(it), -ESTALE);
+		OK(msg_leave(other));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -185,6 +243,7 @@ int main(int argc, char **argv)
 		{ "overwritten_version", overwritten_version, 0 },
 		{ "by_the_rules", by_the_rules, 0 },
 		{ "garbage", garbage, 0 },
+		{ "no_length", no_length, 0 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
