@@ -130,24 +130,12 @@ static bool slot_initialise(struct msg_region *region)
 	struct wire_slot *slot = region->slot;
 	// Groups, endpoints, deeds and control blocks lie one behind the other.
 	uint64_t *word = &slot->group.name;
-	uint64_t *end = (uint64_t *)slot_channel(region, region->index, 0);
-	uint32_t i;
+	uint64_t *end = (uint64_t *)slot_channel(region, region->index, region->geo.channels);
 
-	for (i = 0; i <= region->geo.channels; i++) {
-		for (; word < end; word++) {
-			if (region_load64(&slot->claim) != region->life)
-				return false;
-			region_store64(word, 0);
-		}
-		if (i == region->geo.channels)
-			break;
-		// What a block is called goes on from life to life: a listener's refusal of a former one
-		// must not pass for one of ours. (Its end is never reached, and 0 is no use's.)
-		region->generation[i] = STATUS_GENERATION(region_load64(word)) & 0x7fffffff;
+	for (; word < end; word++) {
 		if (region_load64(&slot->claim) != region->life)
 			return false;
-		region_store64(word++, STATUS(region->generation[i], CHANNEL_FREE));
-		end = (uint64_t *)slot_channel(region, region->index, i + 1);
+		region_store64(word, 0);
 	}
 	region_store64(&slot->sleeps, 0);
 	region_store64(&slot->rescues, 0);
