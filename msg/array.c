@@ -28,7 +28,7 @@ static unsigned run_fits(const struct msg_channel *channel, size_t size, unsigne
 	return size * (uint64_t)count <= most ? count : most / (uint32_t)size;
 }
 
-static void run_publish(struct msg_channel *channel, const void *data, size_t size, unsigned count)
+void run_publish(struct msg_channel *channel, const void *data, size_t size, unsigned count)
 {
 	uint64_t bytes = (uint64_t)size * count;
 	uint32_t offset = ring_run_offset(bytes);

@@ -92,10 +92,12 @@ static uint64_t pool_size(const struct msg_region *region)
 	return 4 * (uint64_t)region->geo.default_ring;
 }
 
-// Gives unused pools back, all but keep of the small ones: others need the land, too.
-static void pools_trim(struct msg_region *region, unsigned keep)
+// Gives unused pools back, all but keep of the small ones: others need the land, too. False: there
+// were none.
+static bool pools_trim(struct msg_region *region, unsigned keep)
 {
 	struct pool **link = &region->pools;
+	bool found = false;
 
 	while (*link) {
 		bool empty = pool_empty(*link);
@@ -105,20 +107,15 @@ static void pools_trim(struct msg_region *region, unsigned keep)
 			link = &(*link)->next;
 		} else {
 			pool_destroy(region, link);
+			found = true;
 		}
 	}
+	return found;
 }
 
 bool pools_spare(struct msg_region *region)
 {
-	const struct pool *pool;
-
-	for (pool = region->pools; pool && !pool_empty(pool); pool = pool->next)
-		;
-	if (!pool)
-		return false;
-	pools_trim(region, 0);
-	return true;
+	return pools_trim(region, 0);
 }
 
 void pools_tend(struct msg_region *region)
@@ -197,8 +194,7 @@ void buffers_want(struct msg_region *region, bool want)
 		if (!presence_check_self(region))
 			return;
 		channel->flights_wanted = want;
-		channel->want_from = channel->tx.released;
-		region_store32(&channel->mine->want, want);
+		channel_want(channel, want);
 	}
 }
 
@@ -373,11 +369,10 @@ int64_t buffer_send_copy(struct msg_channel *channel, const void *data, size_t l
 		if (err != -ENOSPC || !channel->flights || !deadline)
 			break;
 		// What we sent before fills the land: it will come back.
-		channel->want_from = channel->tx.released;
-		region_store32(&channel->mine->want, 1);
+		channel_want(channel, true);
 		err = wait_for_channel(region->context, flight_landed, channel, deadline);
 		if (!region->error)
-			region_store32(&channel->mine->want, 0);
+			channel_want(channel, false);
 		if (channel->send_error)
 			err = channel->send_error;
 	}

@@ -332,7 +332,9 @@ bool channel_readable(struct msg_channel *channel);
 bool channel_writable(struct msg_channel *channel);
 /* Fence and look for a sender that waits for the space we gave back. */
 void channel_settle(struct msg_channel *channel);
-/* Is there room that nobody had to ring for? The receiver looks for who waits after each eighth of the
+/* Says that we wait for space, from now on, or no more. */
+void channel_want(struct msg_channel *channel, bool want);
+/* Is there room that nobody had to ring for? The receiver looks for who waits after each quarter of the
  * ring, or with the message behind it; until then the timer alone finds it, late and by the rules. */
 bool channel_room_unannounced(const struct msg_channel *channel);
 void channel_write_figures(struct msg_channel *channel);

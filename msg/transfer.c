@@ -106,6 +106,12 @@ bool channel_writable(struct msg_channel *channel)
 	return !channel_update_released(channel) || ring_fits(&channel->tx, channel->blocked_len);
 }
 
+void channel_want(struct msg_channel *channel, bool want)
+{
+	channel->want_from = channel->tx.released;
+	region_store32(&channel->mine->want, want);
+}
+
 bool channel_room_unannounced(const struct msg_channel *channel)
 {
 	uint32_t given = channel->tx.released - channel->want_from;
@@ -137,11 +143,10 @@ int channel_make_room(struct msg_channel *channel, uint32_t len, uint64_t deadli
 		return channel->send_error ? channel->send_error :
 		       channel_writable(channel) ? channel->send_error : -EAGAIN;
 	}
-	channel->want_from = channel->tx.released;
-	region_store32(&channel->mine->want, 1);
+	channel_want(channel, true);
 	err = wait_for_channel(channel->region->context, room_condition, channel, deadline);
 	if (!channel->region->error)
-		region_store32(&channel->mine->want, 0);
+		channel_want(channel, false);
 	if (!err && channel->region->context->slept)
 		channel->wakeups++;
 	return channel->send_error ? channel->send_error : err;
@@ -153,15 +158,12 @@ int channel_make_room(struct msg_channel *channel, uint32_t len, uint64_t deadli
 static bool send_large(struct msg_channel *channel, const void *data, size_t len)
 {
 	uint32_t offset = ring_run_offset(len);
-	uint8_t *payload;
 
 	if (len + offset > channel->limit || !ring_fits(&channel->tx, (uint32_t)len + offset))
 		return false;
-	payload = ring_reserve(&channel->tx, (uint32_t)len + offset, RING_RUN);
-	region_copy_in(channel->region->context->ops->copy_in, payload + offset, data, len);
-	region_store64((uint64_t *)payload, 1ull << 32 | len);
-	ring_fetch_ahead(&channel->tx);
-	channel_publish(channel, 1, len);
+	run_publish(channel, data, len, 1);
+	channel_published(channel, 1, len);
+	channel_look_after(channel);
 	return true;
 }
 

@@ -22,6 +22,9 @@ int channel_make_room(struct msg_channel *channel, uint32_t len, uint64_t deadli
  * being received, its own. */
 uint64_t channel_poll(struct msg_channel *channel);
 
+/* Publishes count messages of size bytes, which fit, as a run. Nobody is woken. */
+void run_publish(struct msg_channel *channel, const void *data, size_t size, unsigned count);
+
 /* Looks how far the receiver has released. False: impossible, the channel was ended. */
 bool channel_update_released(struct msg_channel *channel);
 

@@ -396,10 +396,8 @@ static void set_want(struct wait_set *set, bool want)
 	for (i = 0; i < set->count; i++) {
 		struct msg_channel *channel = set->items[i].channel;
 
-		if (set->items[i].type == MSG_WAIT_SEND && !channel->region->error) {
-			channel->want_from = channel->tx.released;
-			region_store32(&channel->mine->want, want);
-		}
+		if (set->items[i].type == MSG_WAIT_SEND && !channel->region->error)
+			channel_want(channel, want);
 	}
 }
 

@@ -247,7 +247,7 @@ MUTANTS = {
          "\t\t\t\tchannel_settle(region->channel[i]);",
          "\t\t\t\t(void)0;")],
     "want-forgotten": [("transfer.c",
-         "\tregion_store32(&channel->mine->want, 1);\n",
+         "\tchannel_want(channel, true);\n",
          "")],
     "end-before-drained": [("transfer.c",
          "\treturn channel->peer_ended && !ring_poll(&channel->rx) ? -EPIPE : -EAGAIN;",
