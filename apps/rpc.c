@@ -17,6 +17,7 @@
 
 #define NS_PER_MS 1000000ull
 #define NS_PER_S 1000000000ull
+#define TRY_NS (50 * NS_PER_MS)
 #define HELD 4096 /* requests that the server may hold */
 
 static const char usage[] =
@@ -261,25 +262,48 @@ static int call(struct msg_caller *caller, unsigned calls)
 
 /* ---- */
 
-static int run(struct msg_region *region, enum role role, unsigned calls, unsigned callers)
+/* Opens one of the two. The name of a server that died is taken until its heart has been missed for
+ * long enough: who would take its place tries again. */
+static int open_role(struct msg_region *region, enum role role, struct msg_server **server,
+	struct msg_caller **caller)
 {
 	struct msg_call_options options = { .calls = HELD };
+	uint64_t limit = deadline(), patience;
+	struct msg_region_info info;
+	int error = -EADDRINUSE;
+
+	msg_region_describe(region, &info);
+	patience = msg_now_ns() + 2 * info.death_ns;
+	for (;;) {
+		if (role != CALL)
+			error = msg_server_open(region, "rpc", &options, server);
+		if (role == SERVE && error == -EADDRINUSE && msg_now_ns() < patience) {
+			msg_sleep_until(msg_now_ns() + TRY_NS);
+			continue;
+		}
+		if (role == SERVE || error != -EADDRINUSE)
+			return error;
+		error = msg_caller_open(region, "rpc", &options, caller,
+			role == CALL ? limit : msg_now_ns() + TRY_NS);
+		if (role == CALL || error != -ETIMEDOUT || msg_now_ns() >= limit)
+			return error;
+	}
+}
+
+static int run(struct msg_region *region, enum role role, unsigned calls, unsigned callers)
+{
 	struct msg_server *server = NULL;
 	struct msg_caller *caller = NULL;
-	int error = -EADDRINUSE, status;
+	int error = open_role(region, role, &server, &caller), status;
 
-	if (role != CALL)
-		error = msg_server_open(region, "rpc", &options, &server);
-	if (!error) {
+	if (error)
+		return fail("no partner", error);
+	if (server) {
 		printf("rpc: serving\n");
 		status = serve(server, callers);
 		msg_server_close(server);
 		return status;
 	}
-	if (role != SERVE && error == -EADDRINUSE)
-		error = msg_caller_open(region, "rpc", &options, &caller, deadline());
-	if (error)
-		return fail("no partner", error);
 	status = call(caller, calls);
 	msg_caller_close(caller);
 	return status;
@@ -322,6 +346,8 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
+	/* Whoever reads along through a pipe wants each line at once. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	error = msg_attach(NULL, NULL, &region);
 	if (error) {
 		fprintf(stderr, "rpc: can't join: %s\n", msg_strerror(error));
@@ -329,5 +355,9 @@ int main(int argc, char **argv)
 	}
 	status = run(region, role, calls, callers);
 	msg_leave(region);
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "rpc: the output could not be written\n");
+		status = 1;
+	}
 	return status;
 }

@@ -7,6 +7,7 @@
  * Publisher and subscribers gather as a group. Rank 0 tells the others how many messages there will be, and
  * each part begins together at a barrier.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -58,14 +59,31 @@ static int failed(const char *what, int64_t result)
 	return 1;
 }
 
+/* The topic of a publisher that died has its name until that one's heart has been missed for long
+ * enough. */
+static int open_topic(struct msg_region *region, const struct settings *s, const struct part *part,
+	struct msg_topic **topic)
+{
+	struct msg_topic_options options = { .policy = part->policy, .ring = s->ring };
+	struct msg_region_info info;
+	uint64_t patience;
+	int err;
+
+	msg_region_describe(region, &info);
+	patience = msg_now_ns() + 2 * info.death_ns;
+	while ((err = msg_topic_open(region, part->name, &options, topic)) == -EADDRINUSE &&
+		msg_now_ns() < patience)
+		msg_sleep_until(msg_now_ns() + 10 * NS_PER_MS);
+	return err;
+}
+
 static int publish_part(const struct settings *s, struct msg_region *region, struct msg_group *group,
 	const struct part *part)
 {
-	struct msg_topic_options options = { .policy = part->policy, .ring = s->ring };
 	struct msg_topic_stats stats;
 	struct msg_topic *topic;
 	uint64_t start;
-	int err = msg_topic_open(region, part->name, &options, &topic);
+	int err = open_topic(region, s, part, &topic);
 
 	if (err)
 		return failed("can't open the topic", err);
@@ -184,6 +202,8 @@ int main(int argc, char **argv)
 
 	if (status)
 		return status < 0 ? 2 : 0;
+	/* Whoever reads along through a pipe wants each line at once. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	err = msg_attach(NULL, NULL, &region);
 	if (err)
 		return failed("can't join", err);
@@ -200,5 +220,9 @@ int main(int argc, char **argv)
 		status = (s.role == PUBLISH ? publish_part : subscribe_part)(&s, region, group, &parts[i]);
 	msg_group_leave(group);
 	msg_leave(region);
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "topics: the output could not be written\n");
+		status = 1;
+	}
 	return status;
 }

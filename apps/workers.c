@@ -354,5 +354,9 @@ int main(int argc, char **argv)
 	}
 	status = job.role == PAINT ? paint(&job) : job.role == WORK ? work(&job) : dispatch(&job);
 	msg_leave(job.region);
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "workers: the output could not be written\n");
+		status = 1;
+	}
 	return status;
 }

@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <png.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "workers.h"
 
@@ -28,6 +30,9 @@ int workers_save(const char *path, const uint8_t *picture, uint32_t width, uint3
 	png_color colours[256];
 	png_image image = { .version = PNG_IMAGE_VERSION, .width = width, .height = height,
 		.format = PNG_FORMAT_RGB_COLORMAP, .colormap_entries = 256 };
+	struct stat status;
+	FILE *file;
+	bool ok;
 	unsigned i;
 
 	/* From deep blue over white to gold; what never escapes is black. */
@@ -38,8 +43,20 @@ int workers_save(const char *path, const uint8_t *picture, uint32_t width, uint3
 			(png_byte)(t < 256 ? 96 + up * 159 / 255 : up) };
 	}
 	colours[255] = (png_color){ 0, 0, 0 };
-	if (png_image_write_to_file(&image, path, 0, picture, (png_int_32)width, colours))
-		return 0;
-	fprintf(stderr, "workers: %s: %s\n", path, image.message);
-	return 1;
+	file = fopen(path, "wb");
+	if (!file) {
+		fprintf(stderr, "workers: %s: %s\n", path, strerror(errno));
+		return 1;
+	}
+	errno = 0;
+	ok = png_image_write_to_stdio(&image, file, 0, picture, (png_int_32)width, colours) &&
+	     !fflush(file);
+	if (!ok) {
+		fprintf(stderr, "workers: %s: %s\n", path, errno ? strerror(errno) : image.message);
+		/* Half a picture goes; what is no file of ours, a device for instance, stays. */
+		if (!fstat(fileno(file), &status) && S_ISREG(status.st_mode))
+			unlink(path);
+	}
+	fclose(file);
+	return !ok;
 }

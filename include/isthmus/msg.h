@@ -171,8 +171,9 @@ struct msg_channel_options {
 
 /* Opens a named endpoint. One name has one listener in the whole region.
  * options: for the channels that come out of it; may be NULL.
- * -EADDRINUSE: a live peer listens there already; -ENOSPC: this peer has no endpoint left (8);
- * -EINVAL: empty or too long name; -ENOMEM. */
+ * -EADDRINUSE: a live peer listens there already, or one of whose death this peer can't know yet: to take
+ * the place of one that died, try again for the death time and half of it; -ENOSPC: this peer has no
+ * endpoint left (8); -EINVAL: empty or too long name; -ENOMEM. */
 int msg_listen(struct msg_region *region, const char *name,
 	const struct msg_channel_options *options, struct msg_listener **listener);
 
