@@ -49,10 +49,9 @@ struct stage {
 	struct wire_slot *slot;
 };
 
-static struct stage set_stage(void)
+static struct stage set_stage_of(const char *path, struct msg_region *region)
 {
-	const char *path = test_region(MEGA);
-	struct stage stage = { .region = test_attach_patient(path, "it") };
+	struct stage stage = { .region = region };
 	struct msg_peer self;
 	uint8_t *base = test_map(path, MEGA);
 
@@ -62,6 +61,13 @@ static struct stage set_stage(void)
 		(uint64_t)self.slot * stage.header->slot_stride);
 	listen_to_log();
 	return stage;
+}
+
+static struct stage set_stage(void)
+{
+	const char *path = test_region(MEGA);
+
+	return set_stage_of(path, test_attach_patient(path, "it"));
 }
 
 /* The eviction is told once, and with it, in its log as well, what was overwritten; NULL: nothing. */
@@ -113,10 +119,21 @@ static void overwritten_header(void)
 	expect(&stage, "the region's header was overwritten", &stage.header->format_id, UINT64_MAX);
 }
 
+/* The version is looked at eight times in the death time. */
+static struct stage set_hasty_stage(void)
+{
+	struct msg_options options = { .name = "it", .death_ns = 1000 * MS };
+	const char *path = test_region(MEGA);
+	struct msg_region *region;
+
+	OK(msg_attach(path, &options, &region));
+	return set_stage_of(path, region);
+}
+
 /* Whoever comes would take us for peers of another version, and stay away as long as we live. */
 static void overwritten_version(void)
 {
-	struct stage stage = set_stage();
+	struct stage stage = set_hasty_stage();
 	struct msg_event event;
 	uint64_t end = in_ms(20000);
 
@@ -125,9 +142,9 @@ static void overwritten_version(void)
 		msg_sleep_until(in_ms(5));
 	expect(&stage, "the region's header was overwritten", &stage.header->version,
 		stage.header->version);
-	stage = set_stage();
+	stage = set_hasty_stage();
 	stage.header->version++;
-	end = in_ms(4000);
+	end = in_ms(600);
 	while (msg_now_ns() < end) {
 		OK(msg_peers(stage.region, NULL, 0));
 		EQUAL(msg_next_event(stage.region, &event), 0);

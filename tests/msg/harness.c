@@ -146,10 +146,28 @@ static bool case_wanted(const struct test_case *test, int argc, char **argv)
 	return false;
 }
 
+// A name that has no case is a mistake in somebody's list, not a case that passes.
+static unsigned unknown_cases(int argc, char **argv, const struct test_case *cases, size_t count)
+{
+	unsigned unknown = 0;
+	size_t i;
+	int k;
+
+	for (k = 1; k < argc; k++) {
+		for (i = 0; i < count && strcmp(argv[k], cases[i].name); i++)
+			;
+		if (i == count) {
+			printf("FAIL %s: there is no such case\n", argv[k]);
+			unknown++;
+		}
+	}
+	return unknown;
+}
+
 int test_main(int argc, char **argv, const struct test_case *cases, size_t count)
 {
 	struct running running[AT_ONCE] = { { 0 } };
-	unsigned failed = 0, ran = 0, now = 0, i;
+	unsigned failed = unknown_cases(argc, argv, cases, count), ran = 0, now = 0, i;
 
 	top = getpid();
 	strcpy(folder, "/dev/shm/isthmus-msg-XXXXXX");

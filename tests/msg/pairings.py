@@ -295,4 +295,4 @@ def test_idle(scene):
 
 
 if __name__ == "__main__":
-    vms.main(globals())
+    vms.main(globals(), at_once=3)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 SOURCE = os.environ.get("ISTHMUS_SOURCE") or os.path.dirname(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -133,22 +134,65 @@ class Scene:
         return Guest(self, *args, **options)
 
 
-def main(tests):
-    """Runs the functions that argv names (without test_), all without names."""
+def run_case(name, case):
+    """True: it passed; says so."""
+    start = time.monotonic()
+    try:
+        with Scene() as scene:
+            case(scene)
+        print(f"PASS {name} ({time.monotonic() - start:.1f} s)", flush=True)
+        return True
+    except (Failure, AssertionError) as error:
+        print(f"FAIL {name}: {error}", flush=True)
+        return False
+
+
+def run_several(cases, at_once):
+    """Each in a process of its own, whose words are shown when it has ended. Returns how many failed."""
+    running, failed, left = {}, 0, list(cases)
+    sys.stdout.flush()
+    while left or running:
+        while left and len(running) < at_once:
+            name, case = left.pop(0)
+            words = tempfile.TemporaryFile()
+            pid = os.fork()
+            if not pid:
+                status = 1
+                try:
+                    harness.die_with_parent()
+                    os.dup2(words.fileno(), 1)
+                    os.dup2(words.fileno(), 2)
+                    status = 0 if run_case(name, case) else 1
+                except BaseException:  # pylint: disable=broad-except
+                    traceback.print_exc()
+                    print(f"FAIL {name}")
+                finally:
+                    sys.stdout.flush()
+                    sys.stderr.flush()
+                    os._exit(status)
+            running[pid] = words
+        pid, status = os.wait()
+        words = running.pop(pid)
+        words.seek(0)
+        sys.stdout.write(words.read().decode(errors="replace"))
+        sys.stdout.flush()
+        words.close()
+        failed += status != 0
+    return failed
+
+
+def main(tests, at_once=1):
+    """Runs the functions that argv names (without test_), all without names; at_once: so many side by side,
+    where they sleep more than they compute."""
     boot.need_qemu()
     if not os.access(harness.SERVER, os.X_OK):
         boot.skip(f"no {harness.SERVER}: build it first")
     known = {name[5:]: f for name, f in tests.items() if name.startswith("test_")}
-    failed = 0
-    for name in sys.argv[1:] or known:
+    for name in sys.argv[1:]:
         if name not in known:
             sys.exit(f"no test {name}; there are {', '.join(known)}")
-        start = time.monotonic()
-        try:
-            with Scene() as scene:
-                known[name](scene)
-            print(f"PASS {name} ({time.monotonic() - start:.1f} s)", flush=True)
-        except (Failure, AssertionError) as error:
-            failed += 1
-            print(f"FAIL {name}: {error}", flush=True)
-    sys.exit(1 if failed else 0)
+    cases = [(name, known[name]) for name in sys.argv[1:] or known]
+    if at_once > 1 and len(cases) > 1:
+        sys.exit(1 if run_several(cases, at_once) else 0)
+    # A list: all of them run.
+    sys.exit(0 if all([run_case(name, case) for name, case in cases]) else 1)
