@@ -129,16 +129,26 @@ static int map_fd(struct peer_region *region, int fd, const char *name)
 	return 0;
 }
 
-static int open_socket(struct peer_region *region, const char *path, uint64_t deadline)
+// patient: a server that isn't there, or dies over the greeting, may come until the deadline.
+static int open_socket(struct peer_region *region, const char *path, uint64_t deadline, bool patient)
 {
-	struct ivshmem_client_options options = { .min_vectors = 1, .timeout_ms = GREETING_MS };
+	struct ivshmem_client_options options = { .min_vectors = 1 };
 	struct ivshmem_client_error error;
-	uint64_t now = msg_now_ns(), left = deadline > now ? (deadline - now) / NS_PER_MS : 0;
 	int err;
 
-	if (left > GREETING_MS)
-		options.timeout_ms = left < INT_MAX ? (unsigned int)left : INT_MAX;
-	err = ivshmem_client_open(&region->client, path, &options, &error);
+	for (;;) {
+		uint64_t now = msg_now_ns(), left = deadline > now ? deadline - now : 0;
+
+		options.timeout_ms = GREETING_MS;
+		if (left / NS_PER_MS > GREETING_MS)
+			options.timeout_ms = left / NS_PER_MS < INT_MAX ?
+				(unsigned int)(left / NS_PER_MS) : INT_MAX;
+		err = ivshmem_client_open(&region->client, path, &options, &error);
+		if (!patient || !left ||
+			(err != -ENOENT && err != -ECONNREFUSED && err != -ECONNRESET))
+			break;
+		msg_sleep_until(left < AWAIT_STEP_NS ? deadline : now + AWAIT_STEP_NS);
+	}
 	if (err) {
 		peer_say("%s", error.text);
 		return err == -ENOENT || err == -ECONNREFUSED ? -ENODEV : err;
@@ -241,6 +251,7 @@ int msg_attach(const char *where, const struct msg_options *options, struct msg_
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct peer_region *region;
 	struct msg_region_ops ops;
+	bool patient = wishes.deadline;
 	int err;
 
 	pthread_once(&once, watch_forks);
@@ -262,8 +273,8 @@ int msg_attach(const char *where, const struct msg_options *options, struct msg_
 		free(region);
 		return -ENOMEM;
 	}
-	err = !strncmp(where, "socket=", 7) ? open_socket(region, where + 7, wishes.deadline) :
-					      open_file(region, where);
+	err = !strncmp(where, "socket=", 7) ?
+		open_socket(region, where + 7, wishes.deadline, patient) : open_file(region, where);
 	if (err) {
 		peer_free_region(region);
 		context_drop();

@@ -54,7 +54,8 @@ struct msg_options {
 	uint32_t channels;     /* most channels of one peer; default by the region's size */
 	uint64_t spin_ns;      /* how long to poll before sleeping: 0 adapts itself to what pays,
 				* MSG_SPIN_NEVER sleeps at once, MSG_FOREVER never sleeps */
-	uint64_t deadline;     /* for the attach itself; 0: 10 s from now */
+	uint64_t deadline;     /* for the attach itself; 0: 10 s from now. A process that gives one waits
+				* until then for a server that isn't there, too */
 	bool format;           /* format anew if nobody alive is there, even if a format is found */
 };
 #define MSG_SPIN_NEVER 1
@@ -67,7 +68,7 @@ struct msg_options {
  * options: may be NULL.
  * The region is formatted if it is not; any number of peers may arrive at once.
  * Returns 0 and *region, to be given back with msg_leave;
- *   -ENODEV      no such device, file or server
+ *   -ENODEV      no such device, file or server (with a deadline of options: until then)
  *   -EINVAL      region smaller than 64 KiB, bad name or bad option
  *   -EPROTO      live peers of another version of the format are there
  *   -ENOSPC      every slot is taken by a live peer

@@ -248,7 +248,7 @@ static volatile uint32_t *echoed; /* shared */
 
 static void server_echo(void *arg)
 {
-	struct msg_options wishes = { .name = arg };
+	struct msg_options wishes = { .name = arg, .deadline = in_ms(60000) };
 	struct msg_region *region;
 	struct msg_listener *listener;
 	struct msg_channel *channel;
@@ -283,7 +283,7 @@ static void talk(struct msg_channel *channel, uint32_t from, uint32_t count)
 	}
 }
 
-// Messages go on without a server, new peers don't join; and a new server on the same region gives out
+// Messages go on without a server, new peers wait, or give up at once; and a new server on the same region gives out
 // ids that old peers have, which nobody confuses.
 static void server_dies(void)
 {
@@ -323,10 +323,16 @@ static void server_dies(void)
 	}
 	EQUAL(lost, 1);
 	EQUAL(msg_attach(where, &wishes, &new), -ENODEV);
+	wishes.deadline = in_ms(50);
+	EQUAL(msg_attach(where, &wishes, &new), -ENODEV);
+	CHECK(msg_now_ns() >= wishes.deadline);
+	wishes.deadline = 0;
 
-	server = test_server(socket_path, "1M", "1", "-M", name);
 	*echoed = 0;
 	newcomer = test_spawn(server_echo, (void *)"newcomer");
+	msg_sleep_until(in_ms(100));
+	EQUAL(*echoed, 0);
+	server = test_server(socket_path, "1M", "1", "-M", name);
 	while (!*echoed)
 		msg_sleep_until(in_ms(5));
 	// Its id is the first peer's, too; both live, and everybody talks with everybody.
