@@ -298,7 +298,10 @@ void land_release(struct msg_region *region, unsigned deed);
 uint64_t land_free(struct msg_region *region);
 /* Does [offset, offset + len) lie within one firm deed of that slot? */
 bool land_belongs(const struct msg_region *region, uint32_t slot, uint64_t offset, uint64_t len);
-/* Does the control block of a live peer still refer to that life of slot? */
+/* Does a live peer wait for a group's call that the slot's former member failed, and hear of it only there?
+ * The line must stay until it has. */
+bool verdict_awaited(const struct msg_region *region, uint32_t slot);
+/* Does a live peer still refer to that life of slot: by a control block, or in a group? */
 bool land_referred(const struct msg_region *region, uint32_t slot, uint64_t life);
 
 /* ---- endpoint.c ---- */

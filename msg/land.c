@@ -26,10 +26,37 @@ struct extent {
 	uint32_t slot;
 };
 
+bool verdict_awaited(const struct msg_region *region, uint32_t slot)
+{
+	const struct wire_group *line = &region_slot(region, slot)->group;
+	uint64_t generation = region_load64(&line->generation), done = region_load64(&line->done);
+	uint32_t i;
+
+	// Of the call it was in last, or of the one before.
+	if (!(done & 3))
+		return false;
+	for (i = 0; i < region->geo.slots; i++) {
+		const struct wire_slot *other = region_slot(region, i);
+		uint64_t claim = region_load_acquire64(&other->claim), call;
+
+		if (i == slot || CLAIM_STATE(claim) != CLAIM_HELD ||
+			region_load_acquire64(&other->life) != claim ||
+			region_load64(&other->group.generation) != generation)
+			continue;
+		call = region_load64(&other->group.step) >> 16;
+		// Who enters the call from now on finds by itself that its root is gone.
+		if (region_load64(&other->group.source) && DONE_FAILED(done, call))
+			return true;
+	}
+	return false;
+}
+
 bool land_referred(const struct msg_region *region, uint32_t slot, uint64_t life)
 {
 	uint32_t i, k;
 
+	if (verdict_awaited(region, slot))
+		return true;
 	for (i = 0; i < region->geo.slots; i++) {
 		const struct wire_slot *other = region_slot(region, i);
 		uint64_t claim = region_load_acquire64(&other->claim);

@@ -133,6 +133,10 @@ enum group_call {
 	CALL_BROADCAST = 1,      /* and more: 1 + rank of the root */
 };
 
+/* Does that `done` say that the call failed? Nobody is more than one call ahead of another. */
+#define DONE_FAILED(done, call) ((done) >> 8 == (call) ? (done) & 1 : \
+	(done) >> 8 == (call) + 1 ? (done) >> 1 & 1 : 0)
+
 /* One slot. The holder of the claim writes all of it but the claim itself. */
 struct wire_slot {
 	/* Line 0, read by all, changes rarely. */

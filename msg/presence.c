@@ -3,7 +3,7 @@
  * Who is there. A slot's claim word names one life of one peer; it is the only truth about it.
  *
  *   claim          who changes it            to            when
- *   0, LEFT, DEAD  a newcomer, by CAS        HELD (new)    no live block names the old life
+ *   0, LEFT, DEAD  a newcomer, by CAS        HELD (new)    nobody refers to the old life
  *   HELD           its holder, by CAS        LEFT          it leaves
  *   HELD           anybody, by CAS           DEAD          the beat stood still for death_ns of the
  *                                                          observer's clock; or for 2.5 beats, and

@@ -28,7 +28,8 @@ struct msg_group;
 /* Gathers size peers (this one among them) under a name of up to MSG_NAME_MAX bytes, and returns when all
  * know of each other, or have died meanwhile. Of more than size that come, each size make a group. Ranks
  * are 0 to size - 1, by place in the region's table.
- * -ETIMEDOUT: not so many came in time; -EINVAL: bad name, size 0 or more than the region has slots, or
+ * -ETIMEDOUT: not so many came in time, or a broadcast that failed, in the group that this peer left last, is
+ * still under way for a member there (below); -EINVAL: bad name, size 0 or more than the region has slots, or
  * others gather under that name in another number; -EBUSY: this peer is in a group; -EPROTOTYPE: the name
  * is taken by something else; -ENOSPC: no endpoint or no land left; -ENOMEM. */
 int msg_group_join(struct msg_region *region, const char *name, unsigned size,
@@ -54,8 +55,11 @@ int msg_group_member(struct msg_group *group, unsigned rank, struct msg_peer *pe
 int msg_barrier(struct msg_group *group, uint64_t deadline);
 
 /* Brings the bytes of the member of rank root to all. At the root: data, len are what is sent. At the
- * others: the memory for it. Returns their number when every living member has them; all members that live
- * through it get the same answer, that or -EPIPE.
+ * others: the memory for it. Returns their number when every living member has them. Whoever gets that or
+ * -EPIPE gets the same answer as all others who do, whether it lives on, leaves or dies after it. For that a member
+ * whose broadcast failed stays to be heard: it can leave at once, but gather anew only when the others that are in
+ * that call have heard of it, which each does when it calls msg_broadcast again or leaves.
+ *
  * -EPIPE: the root died or left before it had handed them to all; data may be changed; -EMSGSIZE: the memory is
  * too small (call again with more), or at the root more than the region could ever take; -ENOSPC: at the
  * root: the region has no memory for them (call again); -EPROTO: a member calls something else

@@ -35,8 +35,8 @@ bool group_gone(struct msg_group *group, struct member *member)
 	const struct wire_slot *slot = region_slot(group->pattern.region, member->slot);
 
 	if (!member->gone)
-		member->gone = region_load32(&slot->group.phase) == GROUP_NONE ||
-			region_load64(&slot->group.generation) != group->generation ||
+		member->gone = region_load_acquire32(&slot->group.phase) == GROUP_NONE ||
+			region_load_acquire64(&slot->group.generation) != group->generation ||
 			region_load_acquire64(&slot->claim) != member->life;
 	return member->gone;
 }
@@ -281,10 +281,13 @@ static int judge_founder(struct gathering *g, const struct endpoint_place *place
 		   region_load64(&slot->group.name) == g->hash &&
 		   region_load32(&slot->group.size) != g->size;
 
-	if (place->kind != KIND_GROUP)
-		return -EPROTOTYPE;
 	// Still the same? What is left of a dead founder is cleared word by word.
 	region_order_loads();
+	if (place->kind != KIND_GROUP && claim == place->life &&
+		region_load32(&slot->endpoint[place->index].state) ==
+			(place->generation << 2 | ENDPOINT_FIRM) &&
+		region_load64(&slot->claim) == claim)
+		return -EPROTOTYPE;
 	if (odd && region_load_acquire32(&slot->group.phase) == GROUP_FOUNDER &&
 		region_load64(&slot->claim) == claim)
 		return -EINVAL;
@@ -355,6 +358,24 @@ static int gather(struct gathering *g, uint64_t deadline)
 			return g->region->error ? g->region->error :
 			       find_us(g) ? 0 : -ETIMEDOUT;
 	}
+}
+
+static bool verdict_heard(void *arg)
+{
+	struct msg_region *region = arg;
+
+	return region->error || !verdict_awaited(region, region->index);
+}
+
+// What we said last in the group before has to be heard by all that are in that call, or they would
+// not come to one answer.
+static int leave_behind(struct msg_region *region, uint64_t deadline)
+{
+	int err = wait_for(region->context, verdict_heard, region, deadline);
+
+	if (!presence_check_self(region))
+		return region->error;
+	return err ? -ETIMEDOUT : 0;
 }
 
 static void begin(struct gathering *g)
@@ -500,6 +521,9 @@ int msg_group_join(struct msg_region *region, const char *name, unsigned size,
 		return region->error;
 	if (region->group)
 		return -EBUSY;
+	err = leave_behind(region, deadline);
+	if (err)
+		return err;
 	g.hash = hash_name(g.name);
 	g.mine = &region->slot->group;
 	g.members = context_alloc(region->context, size * sizeof(*g.members));

@@ -10,7 +10,13 @@
  *              the call their line names the root's life (source), so that its land stays although it
  *              may die
  *
- * A call ends when all members that live have their verdicts. So a member is at most one call ahead of
+ * A call ends when all members that live have their verdicts, and failed if one of these says so. All come to
+ * the same end, since nobody's verdict changes, nor goes before it was heard: of who died or left it stays in the
+ * slot, which nobody takes and where its holder doesn't gather anew, while it is a bad one and a live peer is in
+ * that call (verdict_awaited). A good one, or none, doesn't matter. Who enters the call only after such a look isn't
+ * seen by it, but sees itself that the root is gone: it was gone before that bad verdict.
+ *
+ * So a member is at most one call ahead of
  * another; its last verdicts travel along in the low bits of done. Who has its verdict last sees, behind a
  * full fence, that all have, and wakes the others; of two that come at once at least one does.
  * tests/model/group.pml
@@ -89,6 +95,22 @@ static void verdict(struct msg_group *group, bool failed)
 		group_wake(group);
 }
 
+// We have heard all verdicts. Who left with a bad one may gather anew now, and perhaps waits for that.
+static void let_go(struct msg_group *group)
+{
+	struct msg_region *region = group->pattern.region;
+	unsigned i;
+
+	region_store64(&group->mine->source, 0);
+	for (i = 0; i < group->size && group->failed; i++) {
+		const struct member *member = &group->members[i];
+
+		if (member->gone && group_line_stands(group, member) &&
+			DONE_FAILED(region_load64(&group_line(group, member)->done), group->step))
+			presence_wake(region, member->slot, false);
+	}
+}
+
 // Ends the call when all have their verdicts. 0, -EPIPE: it failed; -EPROTO, -EAGAIN, -ETIMEDOUT.
 static int finish(struct msg_group *group, uint64_t deadline)
 {
@@ -103,7 +125,8 @@ static int finish(struct msg_group *group, uint64_t deadline)
 	if (group->mismatch)
 		return -EPROTO;
 	group->stage = GROUP_IDLE;
-	region_store64(&group->mine->source, 0);
+	if (group->call != CALL_BARRIER)
+		let_go(group);
 	msg_buffer_free(group->buffer);
 	group->buffer = NULL;
 	return group->failed ? -EPIPE : 0;

@@ -50,6 +50,7 @@ static void crew_line(struct msg_region *region, enum group_phase phase, uint64_
 
 static struct {
 	struct wire_group *line;
+	struct wire_endpoint *name;
 	unsigned times;
 } cleared;
 
@@ -61,8 +62,17 @@ static void clear_before_size(const void *p)
 	cleared.times++;
 }
 
-// Its group's size is read when nothing of it is there any more: that is no other size.
-static void founder_cleared(void)
+static void clear_before_kind(const void *p)
+{
+	if (p != &cleared.name->kind || !cleared.name->state)
+		return;
+	memset(cleared.name, 0, sizeof(*cleared.name));
+	cleared.times++;
+}
+
+// Its group's size, or what its name takes, is read when nothing of it is there any more: that is no
+// other size, and no other kind.
+static void founder_cleared(void (*clear)(const void *p))
 {
 	const char *path = test_region(MEGA);
 	struct msg_region *a = test_attach_patient(path, "founder");
@@ -73,13 +83,25 @@ static void founder_cleared(void)
 	OK(endpoint_listen(a, crew_name, NULL, KIND_GROUP, &name));
 	crew_line(a, GROUP_FOUNDER, 1);
 	cleared.line = &region_slot(b, a->index)->group;
-	on_load = clear_before_size;
+	cleared.name = &region_slot(b, a->index)->endpoint[name->index];
+	cleared.times = 0;
+	on_load = clear;
 	EQUAL(msg_group_join(b, CREW, 2, &group, in_ms(50)), -ETIMEDOUT);
 	on_load = NULL;
 	EQUAL(cleared.times, 1);
 	msg_unlisten(name);
 	OK(msg_leave(a));
 	OK(msg_leave(b));
+}
+
+static void size_cleared(void)
+{
+	founder_cleared(clear_before_size);
+}
+
+static void kind_cleared(void)
+{
+	founder_cleared(clear_before_kind);
 }
 
 /* ---- one that stands in a table already ---- */
@@ -130,6 +152,84 @@ static void two_founders(void)
 	OK(msg_leave(c));
 }
 
+/* ---- a verdict that somebody has not heard yet ---- */
+
+#define CALL 5u
+
+// What is left of a member that failed that call; and one that is in it, and good so far.
+static void failed_and_waiting(struct msg_region *left, struct msg_region *waits, uint64_t root)
+{
+	crew_line(left, GROUP_NONE, 77);
+	left->slot->group.step = CALL << 16 | CALL_BROADCAST;
+	left->slot->group.done = CALL << 8 | 1;
+	crew_line(waits, GROUP_MEMBER, 77);
+	waits->slot->group.step = CALL << 16 | CALL_BROADCAST;
+	waits->slot->group.done = CALL << 8;
+	waits->slot->group.source = root;
+}
+
+static uint64_t generation_after_join(struct msg_region *region)
+{
+	struct msg_group *group;
+
+	EQUAL(msg_group_join(region, CREW, 2, &group, in_ms(20)), -ETIMEDOUT);
+	return region->slot->group.generation;
+}
+
+// Who left may not gather anew before, or it would take its verdict away.
+static void verdict_of_who_left(void)
+{
+	const char *path = test_region(MEGA);
+	struct msg_region *a = test_attach_patient(path, "left");
+	struct msg_region *b = test_attach_patient(path, "waits");
+	struct wire_group *line = &a->slot->group, *other = &b->slot->group;
+
+	failed_and_waiting(a, b, 1);
+	EQUAL(generation_after_join(a), 77);
+	// One call further: then it is the one before that counts.
+	line->done = (CALL + 1) << 8 | 2;
+	EQUAL(generation_after_join(a), 77);
+	EQUAL(line->done, (CALL + 1) << 8 | 2);
+	// These are none of this call, or not bad, or of another group, or heard.
+	line->done = (CALL + 1) << 8 | 1;
+	CHECK(generation_after_join(a) != 77);
+	failed_and_waiting(a, b, 1);
+	line->done = CALL << 8 | 2;
+	CHECK(generation_after_join(a) != 77);
+	failed_and_waiting(a, b, 1);
+	other->generation = 78;
+	CHECK(generation_after_join(a) != 77);
+	failed_and_waiting(a, b, 0);
+	CHECK(generation_after_join(a) != 77);
+	failed_and_waiting(a, b, 1);
+	OK(msg_leave(b));
+	CHECK(generation_after_join(a) != 77);
+	OK(msg_leave(a));
+}
+
+// Nor may a newcomer have its slot.
+static void verdict_of_the_dead(void)
+{
+	struct msg_options options = { .name = "failed", .slots = 2, .death_ns = PATIENT_DEATH };
+	const char *path = test_region(MEGA);
+	struct msg_region *a, *b, *c;
+	uint32_t index;
+
+	OK(msg_attach(path, &options, &a));
+	OK(msg_attach(path, &options, &b));
+	failed_and_waiting(a, b, 1);
+	index = a->index;
+	OK(msg_leave(a));
+	options.deadline = in_ms(20);
+	EQUAL(msg_attach(path, &options, &c), -ETIMEDOUT);
+	b->slot->group.source = 0;
+	options.deadline = 0;
+	OK(msg_attach(path, &options, &c));
+	EQUAL(c->index, index);
+	OK(msg_leave(c));
+	OK(msg_leave(b));
+}
+
 /* ---- land of a region that is gone ---- */
 
 static unsigned loads;
@@ -162,8 +262,11 @@ static void land_when_gone(void)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		{ "founder_cleared", founder_cleared, 0 },
+		{ "size_cleared", size_cleared, 0 },
+		{ "kind_cleared", kind_cleared, 0 },
 		{ "two_founders", two_founders, 0 },
+		{ "verdict_of_who_left", verdict_of_who_left, 0 },
+		{ "verdict_of_the_dead", verdict_of_the_dead, 0 },
 		{ "land_when_gone", land_when_gone, 0 },
 	};
 

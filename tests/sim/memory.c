@@ -319,6 +319,7 @@ bool sim_cas(uint64_t *word, uint64_t expected, uint64_t desired)
 {
 	struct sim_peer *p = sim.running;
 	uint32_t at = at_of(word, 8, "swaps");
+	uint64_t stalled = p->stalled_ns;
 	bool done;
 
 	sim_step();
@@ -327,6 +328,8 @@ bool sim_cas(uint64_t *word, uint64_t expected, uint64_t desired)
 	done = buffer_load(p, at, 8) == expected;
 	if (!sim.config.atomic)
 		sim_step();
+	// Who stood still between the two halves swaps what may be another's by now.
+	sim.spoiled = sim.spoiled || (done && p->stalled_ns - stalled > MS);
 	if (done)
 		buffer_store(p, at, 8, desired);
 	if (sim.config.atomic)

@@ -22,6 +22,9 @@ static const char *slot_word(unsigned slot, uint32_t in)
 		{ 0, "claim" }, { 8, "changes" }, { 64, "beat" }, { 128, "asleep" },
 		{ 192, "life" }, { 200, "peer_id" }, { 204, "vectors" }, { 208, "abilities" },
 		{ 320, "sleeps" }, { 328, "rescues" }, { 336, "resets" }, { 384, "poke" },
+		{ 448, "group.name" }, { 456, "group.generation" }, { 464, "group.phase" },
+		{ 468, "group.size" }, { 472, "group.step" }, { 480, "group.done" },
+		{ 488, "group.offset" }, { 496, "group.length" }, { 504, "group.source" },
 	};
 	static const struct field block_fields[] = {
 		{ 0, "status" }, { 8, "peer_life" }, { 16, "peer_slot" }, { 20, "peer_index" },

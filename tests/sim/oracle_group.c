@@ -151,9 +151,9 @@ void oracle_broadcast_passed(struct sim_crew *crew, unsigned rank, unsigned call
 		sim_fail("rank %u: broadcast %u failed, and its root lives", rank, call);
 	crew->member[rank].outcome[call % CREW_CALLS] = outcome;
 	for (i = 0; i < crew->size; i++) {
+		// Of who died or left since, too: what it was told it may have told others.
 		m = &crew->member[i];
-		if (lives(m) && m->outcome[call % CREW_CALLS] &&
-			m->outcome[call % CREW_CALLS] != outcome)
+		if (m->outcome[call % CREW_CALLS] && m->outcome[call % CREW_CALLS] != outcome)
 			sim_fail("broadcast %u %s for rank %u, but not for rank %u", call,
 				result < 0 ? "failed" : "was good", rank, i);
 	}
