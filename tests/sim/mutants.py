@@ -77,7 +77,8 @@ SCENARIOS = {
                       "contests=0,regions=1,loyal",
     "queue-waits-for-the-dead": "queues,peers=2,slots=2,dispatchers=1,items=1,kills=1/2,messages=8,contests=0,"
                                 "regions=1",
-    "topic-dead-hold-it-up": "topics,policy=back-pressure,kills=1,regions=1,contests=0,messages=0,peers=3,aim=land",
+    "topic-dead-hold-it-up": "topics,policy=back-pressure,kills=2,regions=1,contests=0,messages=0,peers=3,slots=3,"
+                             "aim=released,death=100",
     "group-root-frees-early": GIVEN_UP,
     "group-not-looked-again": "quits=200,groups,still,stalls=8,messages=8,buffers=256,peers=4,group-size=3,regions=1,"
                               "death=100",
