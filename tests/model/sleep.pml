@@ -17,8 +17,8 @@
 /* mutant: -DEND_FIRST */
 /* mutant: -DRUNG_FOREVER */
 /* mutant: -DPAYLOAD_LATE */
-/* mutant: -DREUSE_EARLY */
-/* mutant: -DMASKS -DNO_UNMASK_PENDING -DMESSAGES=2 */
+/* mutant: -DREUSE_EARLY -DRECORDS=1 -DMESSAGES=2 */
+/* mutant: -DMASKS -DNO_UNMASK_PENDING -DRECORDS=1 -DMESSAGES=1 */
 /*
  * Messages through a ring of few records, with both sides asleep whenever they can be: the receiver (B)
  * for messages and for the end, the sender (A) for room. There is no timer: a wake-up that is lost is a
