@@ -267,11 +267,20 @@ pid_t test_server(const char *socket_path, const char *size, const char *vectors
 	const char *name)
 {
 	const char *build = getenv("ISTHMUS_BUILD");
-	char program[512], fd[16];
+	char program[512], fd[16], own[480] = "";
 	int ready[2];
 	pid_t pid;
 
-	CHECK(build);
+	if (!build) { // run by hand, from where it was built: BUILD/tests/...
+		char *end = NULL, *next = own;
+
+		CHECK(readlink("/proc/self/exe", own, sizeof(own) - 1) > 0);
+		while ((next = strstr(next, "/tests/")))
+			end = next++;
+		CHECK(end);
+		*end = 0;
+		build = own;
+	}
 	snprintf(program, sizeof(program), "%s/bin/ivshmem-server", build);
 	CHECK(!pipe(ready));
 	fflush(NULL);
