@@ -18,8 +18,12 @@ static char folder[64];
 static pid_t top;
 static const char *current = "?";
 
+void (*test_undecided)(void);
+
 void test_fail(const char *file, int line, const char *what, int64_t result)
 {
+	if (test_undecided)
+		test_undecided();
 	if (result)
 		fprintf(stderr, "%s: %s:%d: %s: %lld (%s)\n", current, file, line, what,
 			(long long)result, msg_strerror(result));
@@ -38,6 +42,8 @@ int64_t test_ok(const char *file, int line, const char *what, int64_t result)
 
 void test_differ(const char *file, int line, const char *a, const char *b, int64_t va, int64_t vb)
 {
+	if (test_undecided)
+		test_undecided();
 	fprintf(stderr, "%s: %s:%d: %s is %lld, %s is %lld\n", current, file, line, a,
 		(long long)va,
 		b, (long long)vb);
