@@ -460,6 +460,9 @@ int msg_unreleased(struct msg_channel *channel, unsigned i, struct msg_span *mes
 	if (!channel->send_error)
 		return -EBUSY;
 	see_released(channel);
+	// It may have looked whether the region is still ours, and found out that it is gone.
+	if (region->gone)
+		return -ENODEV;
 	skip = i + count_unreleased(channel).taken;
 	for (at = channel->tx.released; next_unreleased(channel, &at, &header);
 		at = ring_after(at, header)) {

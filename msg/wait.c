@@ -446,6 +446,7 @@ static void look_around(struct msg_context *context, bool live_only)
 
 static int set_wait(struct wait_set *set, uint64_t until)
 {
+	bool waited = false;
 	uint64_t due;
 	int err;
 
@@ -455,6 +456,10 @@ static int set_wait(struct wait_set *set, uint64_t until)
 		due = set_due(set, until);
 		err = (set->channels_only ? wait_for_channel : wait_for)(set->context, set_ready,
 			set, due);
+		// What a pattern had to do took us beyond the deadline.
+		if (err == -EAGAIN && waited)
+			err = -ETIMEDOUT;
+		waited = true;
 	} while (err && due < until);
 	set_want(set, false);
 	return err;

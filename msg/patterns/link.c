@@ -16,11 +16,35 @@ static int link_error(const struct msg_link *link)
 
 /* ---- as a pattern ---- */
 
+/*
+ * The name that was ours may still be our former self's, if that could not leave in order: until
+ * it is seen to be dead. Listening pauses for a moment, so it is no part of step().
+ */
+static int listen_here(struct msg_link *link)
+{
+	struct link_seat *seat = link->seat;
+	struct msg_region *region = link_region(link);
+	bool inside = link->inside;
+	int err;
+
+	if (!link->listens || seat->listener || inside ||
+		context_now(region->context) < seat->retry_ns)
+		return 0;
+	link->inside = true; // tend() comes by meanwhile
+	err = endpoint_listen(region, link->name, NULL, KIND_LINK, &seat->listener);
+	link->inside = false;
+	link->listened |= !err;
+	seat->retry_ns = context_now(region->context) + LINK_RETRY_NS;
+	return err == -EADDRINUSE && link->listened ? 0 : err;
+}
+
 static bool step(struct pattern *pattern)
 {
 	struct msg_link *link = ((struct link_seat *)pattern)->link;
 
 	if (!link->inside) {
+		if (!link_error(link))
+			listen_here(link);
 		link->inside = true;
 		link_advance(link);
 		link->inside = false;
@@ -37,8 +61,12 @@ static uint64_t due(struct pattern *pattern)
 {
 	struct link_seat *seat = (struct link_seat *)pattern;
 
-	if (seat->link->phase == LINK_SEEKING && !seat->link->listens)
-		return seat->asking ? seat->connecting.ring_again : seat->retry_ns;
+	if (seat->link->phase == LINK_SEEKING && !seat->link->listens) {
+		if (!seat->asking)
+			return seat->retry_ns;
+		// Until there is a listener to ask, its coming wakes us.
+		return seat->connecting.channel ? seat->connecting.ring_again : MSG_FOREVER;
+	}
 	if (seat->link->listens && !seat->listener)
 		return seat->retry_ns;
 	return seat->link->phase == LINK_GREETING ? seat->greet_until : MSG_FOREVER;
@@ -92,28 +120,6 @@ static void set_want(struct msg_link *link, bool want)
 
 	if (seat->channel && !link_region(link)->error)
 		region_store32(&seat->channel->mine->want, want);
-}
-
-/*
- * The name that was ours may still be our former self's, if that could not leave in order: until
- * it is seen to be dead. Listening pauses for a moment, so it is no part of step().
- */
-static int listen_here(struct msg_link *link)
-{
-	struct link_seat *seat = link->seat;
-	struct msg_region *region = link_region(link);
-	bool inside = link->inside;
-	int err;
-
-	if (!link->listens || seat->listener || inside ||
-		context_now(region->context) < seat->retry_ns)
-		return 0;
-	link->inside = true; // tend() comes by meanwhile
-	err = endpoint_listen(region, link->name, NULL, KIND_LINK, &seat->listener);
-	link->inside = false;
-	link->listened |= !err;
-	seat->retry_ns = context_now(region->context) + LINK_RETRY_NS;
-	return err == -EADDRINUSE && link->listened ? 0 : err;
 }
 
 static int link_wait(struct msg_link *link, bool (*granted)(const struct msg_link *link),

@@ -212,6 +212,7 @@ static void take_answer(struct link_seat *seat, const struct link_hello *hello)
 static void greet(struct link_seat *seat, const struct link_head *head, const struct msg_span *view)
 {
 	struct msg_link *link = seat->link;
+	struct msg_region *region = link_region(link);
 	struct link_hello hello;
 
 	if (head->type == LINK_RESET && (seat->heard_hello || !link->listens)) {
@@ -220,8 +221,9 @@ static void greet(struct link_seat *seat, const struct link_head *head, const st
 		go_up(link, link->peer_expected);
 	} else if (head->type == (link->listens ? LINK_HELLO : LINK_ANSWER) && !seat->heard_hello &&
 		view->len == sizeof(hello)) {
-		region_copy_out(link_region(link)->context->ops->copy_out, &hello, view->data,
-			sizeof(hello));
+		region_copy_out(region->context->ops->copy_out, &hello, view->data, sizeof(hello));
+		if (!presence_check_self(region))
+			return;
 		if (link->listens)
 			take_hello(seat, &hello);
 		else
@@ -260,9 +262,24 @@ void link_see_released(struct link_seat *seat)
 {
 	struct msg_channel *channel = seat->channel;
 
+	// What is dropped is gone: who was taken for dead may have read another's word.
 	if (!channel->region->error && !channel->error && seat->link->phase == LINK_UP &&
-		channel_update_released(channel))
+		channel_update_released(channel) && presence_check_self(channel->region))
 		link_store_released(&seat->link->store, channel->tx.released);
+}
+
+// How a record begins; of one that is too short type 0. False: nobody knows whose it is.
+static bool read_head(const struct link_seat *seat, const struct msg_span *view,
+	struct link_head *head)
+{
+	struct msg_region *region = link_region(seat->link);
+
+	*head = (struct link_head){ 0 };
+	// Not as words: a liar's record may lie anywhere.
+	if (view->len >= sizeof(*head))
+		region_copy_out(region->context->ops->copy_out, head, view->data, sizeof(*head));
+	// Who was taken for dead reads others' bytes, by which nothing may be judged.
+	return presence_check_self(region);
 }
 
 // The next record, if there is one. False: nothing more to do now.
@@ -284,8 +301,8 @@ static bool pull(struct link_seat *seat)
 		link_drop(seat);
 		return true;
 	}
-	head.type = view.len < sizeof(head) ? 0 : region_load64(view.data);
-	head.number = view.len < sizeof(head) ? 0 : region_load64((uint64_t *)view.data + 1);
+	if (!read_head(seat, &view, &head))
+		return false;
 	if (link->phase == LINK_UP && (head.type == LINK_DATA || head.type == LINK_END) &&
 		head.number <= link->expected) {
 		if (head.number == link->expected) {

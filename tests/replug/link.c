@@ -405,6 +405,41 @@ static void name_held(void **state)
 	drain();
 }
 
+static int wait_for_item(int e, unsigned int ms)
+{
+	struct msg_wait_item item = { .type = MSG_WAIT_PATTERN, .pattern = msg_link_item(ends[e].link) };
+
+	return msg_wait(&item, 1, msg_now_ns() + ms * MS);
+}
+
+/* msg_wait keeps its deadline while nobody listens, and while the name is somebody else's; and it is enough
+ * for listening again. */
+static void waits_alone(void **state)
+{
+	struct msg_listener *holder;
+	struct msg_region *third;
+
+	(void)state;
+	join(1, 0);
+	assert_int_equal(-ETIMEDOUT, wait_for_item(1, 20));
+	join(0, 0);
+	meet();
+	assert_int_equal(0, send_next(1));
+	drain();
+	leave(0);
+	assert_int_equal(0, msg_attach(files[0], NULL, &third));
+	assert_int_equal(0, msg_listen(third, "test", NULL, &holder));
+	join(0, 0);
+	assert_int_equal(-ETIMEDOUT, wait_for_item(0, 50));
+	msg_leave(third);
+	for (int i = 0; i < 500 && !ends[0].link->seat->listener; i++)
+		assert_int_equal(-ETIMEDOUT, wait_for_item(0, 5));
+	assert_non_null(ends[0].link->seat->listener);
+	meet();
+	assert_int_equal(0, send_next(1));
+	drain();
+}
+
 /* Whoever is no link doesn't harm the conversation. */
 static void strangers(void **state)
 {
@@ -471,6 +506,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(connector_put_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(put_back_without_a_word, setup, teardown),
 		cmocka_unit_test_setup_teardown(name_held, setup, teardown),
+		cmocka_unit_test_setup_teardown(waits_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(strangers, setup, teardown),
 	};
 
