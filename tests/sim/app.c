@@ -3,10 +3,10 @@
 #include <string.h>
 #include "tests/sim/app_pattern.h"
 
-#define MOST_JOINS 8
-#define MOST_NAPS  6
-#define CLAIM_TIME (100 * MS)
-#define LIAR_TIME  (700 * MS) /* so long a liar's channels are waited for */
+#define MOST_JOINS  8
+#define MOST_NAPS   6
+#define CLAIM_TIME  (100 * MS)
+#define LISTEN_TIME (12 * MS)
 
 static struct app apps[SIM_PEERS];
 
@@ -14,6 +14,9 @@ void app_check_deadline(struct place *place, uint64_t deadline, uint64_t stalled
 {
 	// Who stands by takes the name on the way, and waits for another's half a claim.
 	uint64_t slack = SLACK + (sim.config.queues || sim.config.groups ? CLAIM_TIME : 0);
+
+	// So does a link whose name another one is about to take.
+	slack += sim.config.links ? 2 * LISTEN_TIME : 0;
 
 	if (sim.now > deadline + slack + (place->peer->stalled_ns - stalled))
 		sim_fail("peer %u: %s returned %llu us after its deadline", place->peer->index,
@@ -75,6 +78,7 @@ static unsigned wait_items(struct place *place, struct msg_wait_item *items)
 	n += topic_items(place, items + n);
 	n += call_items(place, items + n);
 	n += queue_items(place, items + n);
+	n += post_items(place, items + n);
 	if (place->listener)
 		items[n++] = (struct msg_wait_item){ .type = MSG_WAIT_ACCEPT,
 			.listener = place->listener };
@@ -95,7 +99,7 @@ static void note_ready(struct app *app, const struct msg_channel *channel)
 // For everything at once, in all regions.
 static void wait_for_all(struct app *app)
 {
-	struct msg_wait_item items[SIM_REGIONS * (2 * CONNS + 6 + 2 * SIM_PEERS) + 1];
+	struct msg_wait_item items[SIM_REGIONS * (2 * CONNS + 8 + 2 * SIM_PEERS) + 1];
 	uint64_t deadline = sim.now + 1 + sim_pick(sim.config.idle * MS);
 	uint64_t stalled = app->peer->stalled_ns;
 	unsigned n = 0, i;
@@ -117,6 +121,8 @@ static void wait_for_all(struct app *app)
 		ready -= items[i].ready;
 		if (sim.config.waits && items[i].ready && items[i].type == MSG_WAIT_RECV)
 			note_ready(app, items[i].channel);
+		if (sim.config.links && items[i].ready && items[i].type == MSG_WAIT_PATTERN)
+			post_ready(app, items[i].pattern);
 	}
 	if (ready > 0)
 		sim_fail("msg_wait says that %d more are ready than it marked", ready);
@@ -147,6 +153,8 @@ static void settle_in(struct place *place)
 {
 	if (!join(place))
 		return;
+	if (sim.config.links)
+		post_entered(place);
 	meet_listen(place);
 	if (sim.config.topics && !place->lost)
 		topic_open(place);
@@ -189,6 +197,8 @@ static void leave(struct place *place)
 	fault_moment(place->peer);
 	msg_leave(place->region);
 	place->region = NULL;
+	if (sim.config.links)
+		post_left(place);
 }
 
 // All channels closed, what they took must come back while the others live on.
@@ -242,6 +252,7 @@ static void tidy(struct place *place)
 	call_tidy(place);
 	queue_tidy(place);
 	group_tidy(place);
+	post_tidy(place);
 	held_look(place);
 	if (!place->lost && !place->kept && sim_chance(200))
 		check_returns(place);
@@ -284,7 +295,7 @@ static bool work_left(struct app *app)
 	for (i = 0; i < sim.config.regions; i++)
 		if (place_work(&app->place[i]))
 			return true;
-	return false;
+	return sim.config.links && post_work(app);
 }
 
 static void serve(struct place *place, struct conn *conn)
@@ -318,6 +329,8 @@ static void round_in(struct place *place)
 		queue_round(place);
 	if (!place->lost && sim.config.groups)
 		group_round(place);
+	if (!place->lost && sim.config.links)
+		post_round(place);
 	if (!place->lost)
 		meet_contest(place);
 	if (!place->lost)
@@ -408,7 +421,9 @@ void app_main(struct sim_peer *p)
 	app->peer = p;
 	app->naps = 0;
 	p->finished = false;
+	post_begin(app);
 	live(app);
+	post_end(app);
 	p->finished = true;
 	if (!p->context)
 		return;

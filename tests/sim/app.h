@@ -13,6 +13,7 @@
  *   app_call.c     calls
  *   app_queue.c    work queues
  *   app_group.c    groups
+ *   app_link.c     links
  */
 #ifndef TESTS_SIM_APP_H
 #define TESTS_SIM_APP_H
@@ -120,9 +121,32 @@ struct place {
 	uint64_t since;
 };
 
+#define LIAR_TIME  (700 * MS) /* so long a liar's channels are waited for */
+#define LINK_BYTES 8192
+
+/* An end of a link: outlives places. */
+struct post {
+	unsigned pair;
+	bool listens;
+	struct msg_link *link;     /* NULL: not open */
+	struct sim_link *oracle;
+	struct place *place;       /* attached there; NULL */
+	bool ready;                /* msg_wait said so */
+	bool listened;
+	unsigned opened, retries;
+	size_t size;
+	struct sim_link *saved_end; /* a state of it, to which it may be put back */
+	uint8_t memory[LINK_BYTES] __attribute__((aligned(8)));
+	struct sim_link saved;
+	uint8_t saved_memory[LINK_BYTES];
+};
+
 struct app {
 	struct sim_peer *peer;
 	unsigned naps;
+	unsigned replugs;          /* still to come */
+	uint64_t began;
+	struct post post[2];       /* it listens for one link, and seeks another one's listener */
 	struct place place[SIM_REGIONS];
 	uint8_t bytes[8 * LONGEST];
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What peers do with topics, calls, queues and groups. */
+/* What peers do with topics, calls, queues, groups and links. */
 #ifndef TESTS_SIM_APP_PATTERN_H
 #define TESTS_SIM_APP_PATTERN_H
 
@@ -31,5 +31,20 @@ void queue_tidy(struct place *place);
 void group_round(struct place *place);
 bool group_work(const struct place *place);
 void group_tidy(struct place *place);
+
+/* ---- app_link.c ---- */
+/* At the begin and the end of a peer's life. */
+void post_begin(struct app *app);
+void post_end(struct app *app);
+/* The region was joined. */
+void post_entered(struct place *place);
+void post_round(struct place *place);
+unsigned post_items(struct place *place, struct msg_wait_item *items);
+/* msg_wait said that this is ready. */
+void post_ready(struct app *app, const void *pattern);
+bool post_work(struct app *app);
+void post_tidy(struct place *place);
+/* The region was left. */
+void post_left(struct place *place);
 
 #endif

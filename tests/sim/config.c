@@ -67,6 +67,11 @@ static void configure_habits(struct sim_config *c)
 	c->queues = !c->topics && !c->calls && chance("queues", 16);
 	c->groups = !c->topics && !c->calls && !c->queues && chance("groups", 16);
 	c->group_size = 2 + pick("group-size", c->peers - 1);
+	c->links = !c->topics && !c->calls && !c->queues && !c->groups &&
+		scenario_aside("links", 256) < 6;
+	c->pairs = 1 + scenario_aside("pairs", c->peers);
+	c->replugs = scenario_aside("replug", 2) ? scenario_aside("replugs", 6) : 0;
+	c->put_backs = scenario_aside("put back", 3) ? 0 : 128;
 	c->dispatchers = 1 + (c->peers > 2 && chance("dispatchers", 128));
 }
 
@@ -74,13 +79,13 @@ static void configure_habits(struct sim_config *c)
 static bool patterns_named(void)
 {
 	return scenario_fixed("topics") || scenario_fixed("calls") || scenario_fixed("queues") ||
-	       scenario_fixed("groups");
+	       scenario_fixed("groups") || scenario_fixed("links");
 }
 
 static void configure_named(struct sim_config *c)
 {
 	if (patterns_named())
-		c->topics = c->calls = c->queues = c->groups = false;
+		c->topics = c->calls = c->queues = c->groups = c->links = false;
 	if (scenario_fixed("kills") || scenario_fixed("stalls") || scenario_fixed("unplugs") ||
 		scenario_fixed("lies")) {
 		c->kills = c->stalls = c->unplugs = 0;
@@ -174,16 +179,20 @@ static void configure_meeting(struct sim_config *c)
 static void configure_limits(struct sim_config *c)
 {
 	// An item goes through many hands.
-	if (c->queues || c->groups) {
+	if (c->queues || c->groups || c->links) {
 		c->idle = 30;
 		c->patience = 4;
 		c->messages = c->messages > 8 ? 8 : c->messages;
 	}
+	// Who seeks looks often: longer polling would cost more than it shows.
+	if (c->links && c->spin_ns == 5000)
+		c->spin_ns = 500;
 	// What a lie owes is to be seen soon.
 	if (c->lies == LIES_POINTED) {
 		c->patience = 4;
 		c->idle = 30;
 		c->naps = 0;
+		c->replugs = 0;
 		c->small_rings = chance("small-rings", 40);
 	}
 }
@@ -228,9 +237,11 @@ void sim_configure(uint64_t seed)
 	scenario_fix();
 	configure_limits(c);
 	c->options.slots = c->peers + pick("slots", 2);
-	c->options.channels = c->peers * (1 + c->topics + c->calls + 2 * c->queues) +
+	c->options.channels = c->peers * (1 + c->topics + c->calls + 2 * c->queues) + 3 * c->links +
 		pick("channels", 2);
 	scenario_fix();
+	if (c->pairs > c->peers)
+		c->pairs = c->peers;
 	if (c->group_size > c->peers)
 		c->group_size = c->peers;
 	if (geometry_choose(&sim.geo, SIM_SIZE, &c->options))
@@ -263,6 +274,9 @@ void sim_print_config(void)
 		c->bells_stick ? "kept" : "momentary", c->bells_lost);
 	if (c->queues)
 		printf("queue: %u dispatch; ", c->dispatchers);
+	if (c->links)
+		printf("%u links, %u replugs, of 256 %u put back; ", c->pairs, c->replugs,
+			c->put_backs);
 	if (c->groups)
 		printf("groups of %u; ", c->group_size);
 	printf("habits: up to %u messages%s%s, patience %u ms, idle %u ms, %u contests; "

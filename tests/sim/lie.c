@@ -61,12 +61,26 @@ static bool has_land(const struct sim_seat *seat, uint32_t offset, uint32_t size
 	return false;
 }
 
+// A deed that it lied about before, and that has become true since: what lies there is its own.
+static bool true_deed(const struct sim_seat *seat, uint64_t at)
+{
+	uint64_t in = at - sim.geo.slot_offset - (uint64_t)seat->slot * sim.geo.slot_stride;
+	uint64_t value = memory_read(flicker.word, 8);
+
+	return in >= 1024 && in < 1024 + 8 * (uint64_t)sim.geo.deeds && value != flicker.value[0] &&
+	       value != flicker.value[1];
+}
+
 static bool flickers(struct sim_seat *seat)
 {
 	uint64_t value, at = (uint64_t)(flicker.word - seat->base);
 
 	if (!flicker.left || at >= SIM_SIZE)
 		return false;
+	if (oracle_honest() && true_deed(seat, at)) {
+		flicker.left = 0;
+		return false;
+	}
 	// Not in what it gave up: that is others' by now.
 	if (oracle_honest() && (flicker.life != seat->life || (at >= sim.geo.land_offset &&
 		!has_land(seat, (uint32_t)at, flicker.size)))) {

@@ -35,6 +35,8 @@ STOPPED_READERS = "still,stalls=3,messages=24,peers=2/3,churn=200,topics=0,conte
 SUCCESSION = "queues,kills=2/3,messages=8,regions=1,contests=0,churn=0,peers=3/4,dispatchers=2"
 SUCCESSORS = "kills=1/2,stalls=1/2,churn=256,messages=1/2,topics=0,contests=0,regions=1,death=10,peers=3/4,slots=4"
 
+REPLUGGED = "links,replugs=8,unplugs=3,put-backs=0/200,messages=8/24,peers=2/3,contests=0,regions=1,churn=0"
+
 # The scenario that shows a mutant (sim --help), found by trying: it is caught at various first seeds. Who isn't
 # here is caught where the seed draws the whole scenario.
 SCENARIOS = {
@@ -109,6 +111,17 @@ SCENARIOS = {
     "group-verdict-cleared": "aim=verdict,groups,quits=60,messages=0,contests=0,peers=4,group-size=3/4,stalls=1,"
                              "kills=3,death=10,slots=4,regions=1",
     "group-verdict-forgotten": "aim=verdict,groups,messages=0,contests=0,peers=3/4,stalls=1,kills=3,regions=1",
+    "link-not-rewound": REPLUGGED,
+    "link-takes-again": REPLUGGED,
+    "link-session-not-compared": REPLUGGED,
+    "link-tries-forgotten": REPLUGGED,
+    "link-answer-not-noted": REPLUGGED,
+    "link-flush-when-sent": "links,messages=8",
+    "link-released-before-read": "links,messages=24,quantum=1/2/4/8",
+    "link-judges-when-evicted": "links," + STOPPED_READERS,
+    "link-head-read-as-words": "links,lies=pointed,messages=8,contests=0",
+    "link-listens-no-more": "links,unplugs=4,sudden,death=100,peers=2/3,contests=0,idle=30,patience=4,replugs=8",
+    "link-due-before-it-asks": "links",
 }
 
 # No scenario shows it: a peer must join between a store and the look around behind it, and sleep before that store
@@ -535,6 +548,43 @@ MUTANTS = {
          "i < g->region->geo.slots && !g->region->error; i++) {\n\t\t*generation",
          "i < g->region->geo.slots; i++) {\n\t\t*generation"),
         ("patterns/gather.c", "\t\t\treturn g->region->error ? g->region->error :\n", "\t\t\treturn\n")],
+    # ---- links
+    "link-not-rewound": [("patterns/link_session.c",
+         "\tlink_store_rewind(&link->store, peer_expected);\n", "\t(void)peer_expected;\n")],
+    "link-takes-again": [("patterns/link_store.c",
+         "\twhile (s->first_number < number && (k = kept(s, &s->first)))\n\t\tdrop_first(s, k);\n\ts->cursor = s->first;",
+         "\t(void)number, (void)k;\n\ts->cursor = s->first;"),
+        ("patterns/link_session.c",
+         "\t\tif (head.number == link->expected) {", "\t\tif (head.number <= link->expected) {")],
+    "link-session-not-compared": [("patterns/link_session.c",
+         "!numbers_fit(link, hello) || (hello->last_session != link->last_session &&\n"
+         "\t\t\t!was_tried(link, hello->last_session))) {", "!numbers_fit(link, hello)) {")],
+    "link-tries-forgotten": [("patterns/link_session.c",
+         "\tlink->tried[link->tries++] = link->session;\n", "")],
+    "link-answer-not-noted": [("patterns/link_session.c",
+         "\tif (send_hello(seat, LINK_ANSWER))\n\t\tlink->last_session = link->session;",
+         "\tsend_hello(seat, LINK_ANSWER);")],
+    "link-flush-when-sent": [("patterns/link.c",
+         "\treturn link->store.first_number == link->store.next_number;",
+         "\treturn link->store.cursor_number == link->store.next_number;")],
+    "link-released-before-read": [("patterns/link.c",
+         "\tregion_copy_out(link_region(link)->context->ops->copy_out, data,\n",
+         "\tmsg_release(seat->channel, 1);\n"
+         "\tregion_copy_out(link_region(link)->context->ops->copy_out, data,\n"),
+        ("patterns/link_session.c",
+         "\tmsg_release(seat->channel, 1);\n\tseat->view.data = NULL;", "\tseat->view.data = NULL;")],
+    "link-judges-when-evicted": [("patterns/link_session.c",
+         "by which nothing may be judged.\n\treturn presence_check_self(region);",
+         "by which nothing may be judged.\n\treturn true;")],
+    "link-head-read-as-words": [("patterns/link_session.c",
+         "\t\tregion_copy_out(region->context->ops->copy_out, head, view->data, sizeof(*head));\n",
+         "\t\t*head = (struct link_head){ region_load64(view->data),\n"
+         "\t\t\tregion_load64((uint64_t *)view->data + 1) };\n")],
+    "link-listens-no-more": [("patterns/link.c",
+         "\t\tif (!link_error(link))\n\t\t\tlisten_here(link);\n", "")],
+    "link-due-before-it-asks": [("patterns/link.c",
+         "\t\treturn seat->connecting.channel ? seat->connecting.ring_again : MSG_FOREVER;",
+         "\t\treturn seat->connecting.ring_again;")],
 }
 
 # What names whoever uses what mutants change in a header.

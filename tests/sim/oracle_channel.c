@@ -17,6 +17,7 @@ void oracle_ends_reset(void)
 	oracle_calls_reset();
 	oracle_queues_reset();
 	oracle_crews_reset();
+	oracle_links_reset();
 }
 
 static uint32_t hash(uint64_t a)

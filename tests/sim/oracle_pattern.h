@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What must hold of topics, calls, queues and groups. */
+/* What must hold of topics, calls, queues, groups and links. */
 #ifndef TESTS_SIM_ORACLE_PATTERN_H
 #define TESTS_SIM_ORACLE_PATTERN_H
 
 #include <isthmus/msg_call.h>
 #include <isthmus/msg_group.h>
+#include <isthmus/msg_link.h>
 #include <isthmus/msg_queue.h>
 #include <isthmus/msg_topic.h>
 #include "tests/sim/oracle.h"
@@ -164,5 +165,64 @@ unsigned oracle_crew_fill(const struct sim_crew *crew, unsigned call, uint8_t *d
 void oracle_barrier_passed(struct sim_crew *crew, unsigned rank, unsigned call, int missing);
 void oracle_broadcast_passed(struct sim_crew *crew, unsigned rank, unsigned call, int64_t result,
 	const uint8_t *data);
+
+/* ---- oracle_link.c ---- */
+
+#define LINK_LETTERS 40
+
+struct sim_letter {
+	uint32_t tag;
+	uint16_t len;
+};
+
+/* One end of a link, from the moment on at which it begins a conversation. */
+struct sim_link {
+	struct sim_peer *peer;
+	unsigned number, until;    /* until: the number of the next one when it was over */
+	unsigned pair, side;       /* which link; 0: the listening end */
+	bool over;
+	struct sim_link *with;     /* whose messages it receives, once there was one */
+	unsigned target;           /* that it means to send */
+	unsigned accepted, attempted; /* attempted: a call is under way */
+	unsigned received, most;   /* most: before it was put back, too */
+	unsigned delivered;        /* the newest that it was told */
+	bool taking;               /* a call that receives is under way */
+	bool finishing, finished;  /* msg_link_finish is called; has returned 0 */
+	bool ended, flushed;       /* was told so */
+	bool reset;
+	/* Put back: */
+	bool put_back;
+	bool forgot;               /* ... and knows less of what it received */
+	bool forked;               /* ... and of what it sent then, the other end got something */
+	unsigned kept;             /* messages that it remembered */
+	unsigned former_count;
+	struct sim_letter letter[LINK_LETTERS], former[LINK_LETTERS]; /* former: before */
+};
+
+void oracle_links_reset(void);
+/* again: by msg_link_restart. NULL: too many. */
+struct sim_link *oracle_link_opened(struct sim_peer *peer, unsigned pair, unsigned side,
+	bool again);
+/* The newest end of that side is over. */
+void oracle_link_over(unsigned pair, unsigned side, bool for_good);
+bool oracle_link_gone(unsigned pair, unsigned side);
+/* The region in which the two ends shall meet. */
+unsigned *oracle_link_home(unsigned pair);
+bool oracle_link_may_fail(const struct sim_link *end);
+/* A message is about to be sent: its length; then it was, or not. */
+unsigned oracle_letter_fill(struct sim_link *end, uint8_t *data, unsigned len);
+void oracle_letter_sent(struct sim_link *end, int64_t err);
+void oracle_letter_got(struct sim_link *end, const uint8_t *data, uint64_t len);
+bool oracle_link_may_put_back(const struct sim_link *end);
+void oracle_link_put_back(struct sim_link *end, const struct sim_link *saved);
+void oracle_link_flushed(const struct sim_link *end);
+void oracle_link_stats(struct sim_link *end, const struct msg_link_stats *stats);
+/* It is told that the other end has finished; that the two memories differ. */
+void oracle_link_ended(struct sim_link *end);
+void oracle_link_reset(struct sim_link *end);
+/* The i-th of those from `first` on that may not have been received. */
+void oracle_link_undelivered(const struct sim_link *end, unsigned first, unsigned i,
+	const struct msg_span *letter);
+void oracle_link_undelivered_from(const struct sim_link *end, unsigned first);
 
 #endif

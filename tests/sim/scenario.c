@@ -77,6 +77,10 @@ static const struct part parts[] = {
 	YES("calls", calls, "are made and answered"),
 	YES("queues", queues, "of work"),
 	YES("groups", groups, "gather"),
+	YES("links", links, "join peers"),
+	NUMBER("pairs", pairs, 1, SIM_PEERS, "of peers that have a link"),
+	NUMBER("replugs", replugs, 0, 20, "of a peer's own devices, at most"),
+	NUMBER("put-backs", put_backs, 0, 256, "of 256 replugs, how many put a link's end back"),
 	NUMBER("group-size", group_size, 2, SIM_PEERS, "members"),
 	NUMBER("dispatchers", dispatchers, 1, SIM_PEERS, "of a queue; the other peers work"),
 	NUMBER("slots", options.slots, 1, 8, "of the region"),
@@ -103,10 +107,13 @@ static uint64_t mix(uint64_t z)
 
 uint32_t scenario_draw(const char *what, uint32_t n)
 {
+	return fix_count ? scenario_aside(what, n) : sim_pick(n);
+}
+
+uint32_t scenario_aside(const char *what, uint32_t n)
+{
 	uint64_t z = sim.config.seed * 0x9e3779b97f4a7c15u;
 
-	if (!fix_count)
-		return sim_pick(n);
 	for (; *what; what++)
 		z = mix(z + (uint8_t)*what * 0x100000001b3u);
 	return (uint32_t)((mix(z) >> 32) * n >> 32);

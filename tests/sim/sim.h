@@ -87,8 +87,11 @@ struct sim_config {
 	unsigned streams;        /* of 256 channels, how many carry a stream */
 	unsigned buffers;        /* of 256 sends, how many take a buffer */
 	bool small_rings;        /* a liar's are smaller than its land for them */
-	bool topics, calls, queues, groups;
+	bool topics, calls, queues, groups, links;
 	unsigned group_size;
+	unsigned pairs;          /* of peers that have a link, at most */
+	unsigned replugs;        /* times that a peer has its device unplugged, at most */
+	unsigned put_backs;      /* of 256 of them, how many put its links back */
 	unsigned dispatchers;    /* peers that dispatch, or stand by; the others work */
 	unsigned policy;         /* enum msg_topic_policy */
 };
@@ -204,6 +207,8 @@ void scenario_begin(uint64_t seed);
 uint32_t scenario_draw(const char *what, uint32_t n);
 void scenario_fix(void);
 bool scenario_fixed(const char *part);
+/* As scenario_draw, but always by seed and name: moves nothing else. */
+uint32_t scenario_aside(const char *what, uint32_t n);
 
 /* machine.c */
 uint64_t sim_random(void);
