@@ -14,9 +14,29 @@ void oracle_crews_reset(void)
 	crew_count = 0;
 }
 
-static bool judged(void)
+bool oracle_crew_judged(const struct sim_crew *crew)
 {
-	return !sim.config.lies && !sim.spoiled && sim.config.atomic;
+	return sim.config.lies != LIES_WILD && !crew->spoiled && !sim.spoiled && sim.config.atomic;
+}
+
+// Is a liar in it? Or does one say that it is, which has its table then?
+static bool has_liar(const struct sim_crew *crew)
+{
+	const struct sim_seat *seat;
+	unsigned i, k;
+
+	for (i = 0; i < sim.config.peers; i++) {
+		seat = &sim.peer[i].seat[crew->where];
+		if (!sim.peer[i].liar || seat->slot < 0)
+			continue;
+		for (k = 0; k < crew->size; k++)
+			if (crew->member[k].life == seat->life)
+				return true;
+		if (((const struct wire_slot *)(seat->base + sim.geo.slot_offset +
+			(uint64_t)seat->slot * sim.geo.slot_stride))->group.generation == crew->generation)
+			return true;
+	}
+	return false;
 }
 
 void oracle_crews_over(struct sim_seat *seat)
@@ -67,7 +87,8 @@ struct sim_crew *oracle_crew_joined(struct sim_seat *seat, struct msg_group *gro
 		for (i = 0; i < crew->size; i++)
 			crew->member[i].life = group->members[i].life;
 	}
-	if (judged() && !oracle_evicted(seat)) {
+	crew->spoiled |= has_liar(crew);
+	if (oracle_crew_judged(crew) && !oracle_evicted(seat)) {
 		check_table(crew, group, seat);
 		if (group->members[rank].life != seat->life || crew->member[rank].seat)
 			sim_fail("peer %u has rank %u, which is another's", seat->peer->index, rank);
@@ -122,7 +143,7 @@ void oracle_barrier_passed(struct sim_crew *crew, unsigned rank, unsigned call, 
 	unsigned i, absent = 0, dead = 0;
 
 	sim.messages_received++;
-	if (!judged() || !lives(&crew->member[rank]))
+	if (!oracle_crew_judged(crew) || !lives(&crew->member[rank]))
 		return;
 	check_come(crew, rank, call);
 	for (i = 0; i < crew->size; i++) {
@@ -142,7 +163,7 @@ void oracle_broadcast_passed(struct sim_crew *crew, unsigned rank, unsigned call
 	struct sim_member *m;
 
 	sim.messages_received++;
-	if (!judged() || !lives(&crew->member[rank]))
+	if (!oracle_crew_judged(crew) || !lives(&crew->member[rank]))
 		return;
 	check_come(crew, rank, call);
 	if (result >= 0)

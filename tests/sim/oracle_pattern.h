@@ -150,6 +150,7 @@ struct sim_member {
 /* A group. */
 struct sim_crew {
 	unsigned where, size;
+	bool spoiled;              /* by a liar */
 	uint64_t generation;
 	struct sim_member member[SIM_PEERS];
 };
@@ -159,6 +160,8 @@ void oracle_crews_reset(void);
 void oracle_crews_over(struct sim_seat *seat);
 /* msg_group_join has returned that. NULL: too many. */
 struct sim_crew *oracle_crew_joined(struct sim_seat *seat, struct msg_group *group);
+/* Liars can spoil what they are in, or have founded; of the others' groups all is asked. */
+bool oracle_crew_judged(const struct sim_crew *crew);
 /* What its members do in that call: a number that is the same for all. */
 uint32_t oracle_crew_call(const struct sim_crew *crew, unsigned call);
 unsigned oracle_crew_fill(const struct sim_crew *crew, unsigned call, uint8_t *data);
