@@ -2,6 +2,7 @@
 /* ivshmem-server: shared memory, ids and interrupts for QEMU's ivshmem-doorbell devices. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -100,7 +101,10 @@ int main(int argc, char **argv)
 	switch (options_parse(argc, argv, &options, error)) {
 	case OPTIONS_HELP:
 		options_print_help(stdout, argv[0] ? argv[0] : "ivshmem-server");
-		return EXIT_SUCCESS;
+		if (fflush(stdout) == 0 && !ferror(stdout))
+			return EXIT_SUCCESS;
+		report_error("the output could not be written: %s", strerror(errno));
+		return EXIT_FAILURE;
 	case OPTIONS_BAD:
 		report_error("%s", error);
 		return EXIT_FAILURE;

@@ -25,6 +25,12 @@ class Options(Case):
                 self.assertIn(text, result.stdout)
         self.assertEqual(self.start("-h", "-l", "nonsense").returncode, 0)
 
+    def test_help_that_cannot_be_written(self):
+        with open("/dev/full", "wb") as full:
+            run = subprocess.run([SERVER, "-h"], stdout=full, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("could not be written", run.stderr)
+
     def test_sizes(self):
         for text, size in (("4194304", 4 << 20), ("1", 4096), ("1000", 4096), ("64k", 64 << 10),
                            ("64K", 64 << 10), ("5M", 8 << 20), ("3m", 4 << 20), ("0x100000", 1 << 20),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Runs seeds, in two processes; shows a failing one. See docs/simulator.md.
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -242,8 +243,10 @@ static bool option(struct options *o, const char *name, const char *value)
 		return false;
 	if (!strcmp(name, "--with"))
 		return scenario_parse(value);
+	errno = 0;
 	n = strtoull(value, &end, 0);
-	if (*end || !*value)
+	// strtoull takes a minus, and what doesn't fit as the largest number.
+	if (*end || errno || *value < '0' || *value > '9')
 		return false;
 	if (!strcmp(name, "--seeds"))
 		o->count = n;
@@ -260,6 +263,15 @@ static bool option(struct options *o, const char *name, const char *value)
 	return o->count && o->jobs;
 }
 
+// A run that nobody could read of is none.
+static int told(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	fprintf(stderr, "sim: the output could not be written: %s\n", strerror(errno));
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = { .first = 1, .count = 100000, .jobs = 2 };
@@ -274,9 +286,10 @@ int main(int argc, char **argv)
 		} else if (!strcmp(argv[i], "--help")) {
 			fputs(usage, stdout);
 			scenario_help();
-			return 0;
+			return told(0);
 		} else if (!option(&o, argv[i], argv[i + 1])) {
-			fputs(usage, stderr);
+			fprintf(stderr, "sim: can't do anything with '%s%s%s'; see sim --help\n%s", argv[i],
+				argv[i + 1] ? " " : "", argv[i + 1] ? argv[i + 1] : "", usage);
 			return 2;
 		} else {
 			i++;
@@ -284,12 +297,12 @@ int main(int argc, char **argv)
 	}
 	memory_init();
 	if (!o.one)
-		return run_many(argv[0], o.first, o.count, o.jobs);
+		return told(run_many(argv[0], o.first, o.count, o.jobs));
 	on_crash();
 	stop_after(60);
 	run_seed(o.seed, true);
 	printf("PASS seed %llu: %llu accesses, %.3f ms, %u killed, %u stalled, %u bells\n",
 		(unsigned long long)o.seed, (unsigned long long)sim.steps, (double)sim.now / 1e6,
 		sim.kills_done, sim.stalls_done, sim.bells_rung);
-	return 0;
+	return told(0);
 }
