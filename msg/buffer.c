@@ -373,6 +373,8 @@ int64_t buffer_send_copy(struct msg_channel *channel, const void *data, size_t l
 		err = wait_for_channel(region->context, flight_landed, channel, deadline);
 		if (!region->error)
 			channel_want(channel, false);
+		if (!err)
+			channel_woken(channel);
 		if (channel->send_error)
 			err = channel->send_error;
 	}

@@ -128,11 +128,12 @@ static int connect_finish(struct connecting *c, struct msg_channel **result)
 	}
 	channel_opened(channel);
 	presence_wake(c->region, c->place.slot, false);
-	if (c->region->error)
-		return c->region->error;
 	// Who died or closed while it was asked was looked at for the last time before this channel
 	// counted as open.
 	channel_check(channel);
+	// Any of these may have found out that the region is gone, or no longer ours.
+	if (c->region->error)
+		return c->region->error;
 	*result = channel;
 	c->channel = NULL;
 	return 0;

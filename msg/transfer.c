@@ -147,8 +147,8 @@ int channel_make_room(struct msg_channel *channel, uint32_t len, uint64_t deadli
 	err = wait_for_channel(channel->region->context, room_condition, channel, deadline);
 	if (!channel->region->error)
 		channel_want(channel, false);
-	if (!err && channel->region->context->slept)
-		channel->wakeups++;
+	if (!err)
+		channel_woken(channel);
 	return channel->send_error ? channel->send_error : err;
 }
 
@@ -384,8 +384,8 @@ int channel_await(struct msg_channel *channel, uint64_t deadline)
 		return !channel->error && ring_poll(&channel->rx) ? 0 : err;
 	region_store64(&channel->mine->empty_waits, ++channel->empty_waits);
 	err = wait_for_channel(channel->region->context, readable_condition, channel, deadline);
-	if (!err && channel->region->context->slept && !channel->region->error)
-		region_store64(&channel->mine->wakeups, ++channel->wakeups);
+	if (!err)
+		channel_woken(channel);
 	if (channel->error)
 		return channel->error;
 	if (!err && !ring_poll(&channel->rx))

@@ -97,6 +97,13 @@ REGION_INLINE int channel_room(struct msg_channel *channel, uint32_t len, uint64
 		0 : channel_make_room(channel, len, deadline);
 }
 
+/* A wait of the app's for this channel is over, since there is something to do on it: counts, if it slept. */
+REGION_INLINE void channel_woken(struct msg_channel *channel)
+{
+	if (channel->region->context->slept && !channel->region->error)
+		region_store64(&channel->mine->wakeups, ++channel->wakeups);
+}
+
 /* What follows a publication at once, while the record travels. */
 REGION_INLINE void channel_published(struct msg_channel *channel, uint64_t messages, uint64_t bytes)
 {

@@ -14,6 +14,7 @@
  * fence or a lost doorbell costs time and not a hang. Such rescues are counted.
  */
 #include "msg/pattern.h"
+#include "msg/transfer.h"
 
 #define POLLS_PER_RELAX 16
 #define POLLS_PER_CLOCK 64
@@ -485,8 +486,8 @@ int msg_wait(struct msg_wait_item *items, unsigned count, uint64_t deadline)
 		items[i].ready = items[i].type == MSG_WAIT_TIMER ?
 			msg_now_ns() >= items[i].at : item_ready(&set, &items[i]);
 		ready += items[i].ready;
-		if (items[i].ready && items[i].type == MSG_WAIT_RECV && set.context->slept)
-			items[i].channel->wakeups++;
+		if (items[i].ready && (items[i].type == MSG_WAIT_RECV || items[i].type == MSG_WAIT_SEND))
+			channel_woken(items[i].channel);
 	}
 	return ready ? ready : err == -EAGAIN ? -EAGAIN : -ETIMEDOUT;
 }

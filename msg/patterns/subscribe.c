@@ -248,8 +248,8 @@ static int sub_await(struct msg_subscription *sub, uint64_t deadline)
 		return -EAGAIN;
 	region_store64(&channel->mine->empty_waits, ++channel->empty_waits);
 	err = pattern_wait(&sub->pattern, deadline);
-	if (!err && channel->region->context->slept && !channel->region->error)
-		region_store64(&channel->mine->wakeups, ++channel->wakeups);
+	if (!err)
+		channel_woken(channel);
 	return err;
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <isthmus/msg_group.h>
+#include <isthmus/msg_topic.h>
 #include "msg/channel.h"
 #include "tests/msg/harness.h"
 
@@ -259,6 +260,70 @@ static void land_when_gone(void)
 	OK(msg_leave(a));
 }
 
+/* ---- a subscription whose region goes as it begins ---- */
+
+static struct {
+	struct msg_wait_ops ops;
+	uint64_t (*now)(void *arg);
+	struct msg_region *region, *publisher;
+	struct msg_topic *topic;
+	bool lost;
+} going;
+
+// As in a guest, where a look at the clock is where it hears of a device that is pulled out.
+static uint64_t now_gone(void *arg)
+{
+	if (going.lost && !going.region->gone) {
+		msg_region_gone(going.region);
+		loads = 0;
+		on_load = count_loads;
+	}
+	return going.now(arg);
+}
+
+// Just before the last look at the other side: it has gone, and so is our place.
+static void lose_place(const void *p)
+{
+	struct msg_channel *ours = going.region->channel[0];
+
+	if (going.lost || !ours || STATUS_STATE(ours->mine->status) != CHANNEL_OPEN ||
+		p != &ours->theirs->status)
+		return;
+	going.lost = true;
+	going.region->slot->claim = CLAIM_WITH(going.region->life, CLAIM_DEAD);
+	going.publisher->slot->claim = CLAIM_WITH(going.publisher->life, CLAIM_LEFT);
+}
+
+static void publisher_looks(void)
+{
+	struct msg_wait_item item = { .type = MSG_WAIT_PATTERN, .pattern = going.topic };
+
+	msg_wait(&item, 1, 0);
+}
+
+static void subscribes_when_gone(void)
+{
+	const char *path = test_region(MEGA);
+	struct msg_region *a = test_attach_patient(path, "subscriber");
+	struct msg_region *b = test_attach_patient(path, "publisher");
+	struct msg_subscription *sub;
+
+	going.region = a;
+	going.publisher = b;
+	OK(msg_topic_open(b, "news", NULL, &going.topic));
+	test_at_sleep(a, publisher_looks);
+	going.ops = *a->context->ops;
+	going.now = going.ops.now;
+	going.ops.now = now_gone;
+	a->context->ops = &going.ops;
+	on_load = lose_place;
+	EQUAL(msg_subscribe(a, "news", NULL, &sub, in_ms(20000)), -ENODEV);
+	CHECK(going.lost && a->gone);
+	EQUAL(loads, 0);
+	on_load = NULL;
+	EQUAL(msg_leave(a), -ENODEV);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -268,6 +333,7 @@ int main(int argc, char **argv)
 		{ "verdict_of_who_left", verdict_of_who_left, 0 },
 		{ "verdict_of_the_dead", verdict_of_the_dead, 0 },
 		{ "land_when_gone", land_when_gone, 0 },
+		{ "subscribes_when_gone", subscribes_when_gone, 0 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

@@ -458,6 +458,69 @@ static void closed_at_once(void)
 	OK(msg_leave(b));
 }
 
+/* ---- figures, for who looks from outside ---- */
+
+static struct {
+	struct msg_channel *a, *b;
+	bool empty;
+} figured;
+
+static void answer_figured(void)
+{
+	if (!figured.b)
+		msg_accept(hasty, &figured.b, 0);
+}
+
+static void send_or_take(void)
+{
+	char data[512];
+
+	if (!figured.empty)
+		OK(msg_send(figured.b, "x", 1, 0));
+	while (figured.empty && msg_tryrecv(figured.b, data, sizeof(data)) > 0)
+		;
+}
+
+// Sleeps that a message or space ended stand in the region when the call that slept returns.
+static void live_figures(void)
+{
+	struct msg_channel_options options = { .ring = 1024 };
+	const char *path = test_region(MEGA);
+	struct msg_region *a = test_attach_patient(path, "looked at");
+	struct msg_region *b = test_attach_patient(path, "other");
+	struct msg_wait_item item = { .type = MSG_WAIT_RECV };
+	static const char data[400];
+	char into[512];
+	const struct wire_channel *block;
+
+	OK(msg_listen(b, "hasty", NULL, &hasty));
+	test_at_sleep(a, answer_figured);
+	OK(msg_connect(a, "hasty", &options, &figured.a, in_ms(20000)));
+	while (!figured.b)
+		answer_figured();
+	block = figured.a->mine;
+	test_at_sleep(a, send_or_take);
+	item.channel = figured.a;
+	EQUAL(msg_wait(&item, 1, in_ms(20000)), 1);
+	EQUAL(block->wakeups, 1);
+	EQUAL(msg_recv(figured.a, into, sizeof(into), 0), 1);
+	EQUAL(msg_recv(figured.a, into, sizeof(into), in_ms(20000)), 1);
+	EQUAL(block->wakeups, 2);
+	figured.empty = true;
+	while (!msg_trysend(figured.a, data, sizeof(data)))
+		;
+	item.type = MSG_WAIT_SEND;
+	EQUAL(msg_wait(&item, 1, in_ms(20000)), 1);
+	EQUAL(block->wakeups, 3);
+	while (!msg_trysend(figured.a, data, sizeof(data)))
+		;
+	OK(msg_send(figured.a, data, sizeof(data), in_ms(20000)));
+	EQUAL(block->wakeups, 4);
+	test_at_sleep(a, NULL);
+	OK(msg_leave(a));
+	OK(msg_leave(b));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -469,6 +532,7 @@ int main(int argc, char **argv)
 		{ "mutual", mutual, 0 },
 		{ "meet_halfway", meet_halfway, 0 },
 		{ "closed_at_once", closed_at_once, 0 },
+		{ "live_figures", live_figures, 0 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
