@@ -166,14 +166,18 @@ static bool client_advance(struct msg_server *server, struct client *client)
 	return true;
 }
 
-// In whatever wait our peer is: two that open callers to each other at once must not both wait to be taken.
-static void accept_clients(struct pattern *pattern)
+// Accepts clients, in whatever wait our peer is: two that open callers to each other at once must not both
+// wait to be taken. Who asks is seen by a look around, which comes by here; so step needn't.
+static void tend(struct pattern *pattern)
 {
 	struct msg_server *server = (struct msg_server *)pattern;
 	struct msg_region *region = pattern->region;
 	struct client *client;
 	uint32_t n;
 
+	// A look around may come by while the server is still being opened.
+	if (!server->listener)
+		return;
 	for (n = 0; n < region->geo.slots && !region->error && listener_waiting(server->listener); n++) {
 		client = context_alloc(region->context, sizeof(*client));
 		if (!client || !presence_check_self(region) ||
@@ -210,19 +214,12 @@ static bool step(struct pattern *pattern)
 
 	if (pattern->region->error)
 		return true;
-	accept_clients(pattern);
 	for (client = server->clients; client; client = next) {
 		next = client->next;
 		if (client_advance(server, client))
 			found |= client == server->shown ? client->more : client->valid;
 	}
 	return server->ended || (found && server->free);
-}
-
-static void tend(struct pattern *pattern)
-{
-	if (((struct msg_server *)pattern)->listener)
-		accept_clients(pattern);
 }
 
 static void forget(struct pattern *pattern)
