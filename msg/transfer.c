@@ -335,6 +335,11 @@ uint64_t channel_poll(struct msg_channel *channel)
 	return header;
 }
 
+int channel_ended(const struct msg_channel *channel)
+{
+	return presence_check_self(channel->region) ? -EPIPE : channel->region->error;
+}
+
 int channel_empty(struct msg_channel *channel)
 {
 	struct msg_context *context = channel->region->context;
@@ -349,7 +354,7 @@ int channel_empty(struct msg_channel *channel)
 	if (channel->error)
 		return channel->error;
 	// The end counts only when all that came before it was received.
-	return channel->peer_ended && !ring_poll(&channel->rx) ? -EPIPE : -EAGAIN;
+	return channel->peer_ended && !ring_poll(&channel->rx) ? channel_ended(channel) : -EAGAIN;
 }
 
 bool channel_readable(struct msg_channel *channel)
@@ -388,9 +393,13 @@ int channel_await(struct msg_channel *channel, uint64_t deadline)
 		channel_woken(channel);
 	if (channel->error)
 		return channel->error;
-	if (!err && !ring_poll(&channel->rx))
-		return -EPIPE;
-	return err;
+	if (err || ring_poll(&channel->rx))
+		return err;
+	if (channel->peer_ended)
+		return channel_ended(channel);
+	// What ended the wait is there no more: the place of another by now, or of who takes back what it said.
+	channel_fault(channel, "a record was taken back", ring_head(&channel->rx), 0);
+	return channel->error;
 }
 
 // The first look at a run: takes private copies of what it says. False: fault.

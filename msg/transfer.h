@@ -31,6 +31,10 @@ bool channel_update_released(struct msg_channel *channel);
 /* Nothing was there: looks around now and then. -EAGAIN, or why nothing will come. */
 int channel_empty(struct msg_channel *channel);
 
+/* The other side has ended, and nothing is left to receive: -EPIPE; or -ESTALE, -ENODEV: what was left may
+ * have been lost, since others may have written there. */
+int channel_ended(const struct msg_channel *channel);
+
 /* Waits for a record. 0, or as msg_recv. */
 int channel_await(struct msg_channel *channel, uint64_t deadline);
 

@@ -277,7 +277,7 @@ int64_t msg_topic_recv(struct msg_subscription *sub, void *data, size_t size,
 		if (result != -EAGAIN)
 			return result;
 		if (ended)
-			return -EPIPE;
+			return channel_ended(channel);
 		err = sub_await(sub, deadline);
 		if (err)
 			return err;

@@ -260,6 +260,73 @@ static void land_when_gone(void)
 	OK(msg_leave(a));
 }
 
+/* ---- a record that isn't there any more ---- */
+
+static struct {
+	struct msg_listener *listener;
+	struct msg_channel *from, *to;
+	bool sent, ends, evicted;
+	unsigned looks;
+} taken;
+
+// What the first look saw is something else's by the second.
+static void take_back(const void *p)
+{
+	uint64_t *head = (uint64_t *)(uintptr_t)ring_head(&taken.to->rx);
+
+	if (p != head || !*head || taken.looks++ != 1)
+		return;
+	*head = 0;
+	if (taken.evicted)
+		taken.to->region->slot->claim = CLAIM_WITH(taken.to->region->life, CLAIM_DEAD);
+}
+
+static void meet_and_send(void)
+{
+	if (!taken.from) {
+		msg_accept(taken.listener, &taken.from, 0);
+	} else if (taken.to && !taken.sent) {
+		taken.sent = true;
+		OK(msg_send(taken.from, "x", 1, 0));
+		if (taken.ends)
+			msg_close(taken.from);
+	}
+}
+
+// A wait ended by a record that is gone when it is looked for doesn't mean that all was received.
+static void taken_back(bool evicted, bool ends, int error)
+{
+	const char *path = test_region(MEGA);
+	struct msg_region *a = test_attach_patient(path, "receiver");
+	struct msg_region *b = test_attach_patient(path, "sender");
+	struct msg_fault fault;
+	char c;
+
+	taken.from = taken.to = NULL;
+	taken.sent = false;
+	taken.looks = 0;
+	taken.ends = ends;
+	taken.evicted = evicted;
+	OK(msg_listen(b, "sender", NULL, &taken.listener));
+	test_at_sleep(a, meet_and_send);
+	OK(msg_connect(a, "sender", NULL, &taken.to, in_ms(20000)));
+	on_load = take_back;
+	EQUAL(msg_recv(taken.to, &c, 1, in_ms(20000)), error);
+	on_load = NULL;
+	CHECK(taken.looks > 1);
+	EQUAL(msg_fault_of(taken.to, &fault), !evicted);
+	test_at_sleep(a, NULL);
+	EQUAL(msg_leave(a), evicted ? -ESTALE : 0);
+	OK(msg_leave(b));
+}
+
+static void record_taken_back(void)
+{
+	taken_back(false, false, -ECONNRESET);
+	taken_back(true, false, -ESTALE);
+	taken_back(true, true, -ESTALE);
+}
+
 /* ---- a subscription whose region goes as it begins ---- */
 
 static struct {
@@ -333,6 +400,7 @@ int main(int argc, char **argv)
 		{ "verdict_of_who_left", verdict_of_who_left, 0 },
 		{ "verdict_of_the_dead", verdict_of_the_dead, 0 },
 		{ "land_when_gone", land_when_gone, 0 },
+		{ "record_taken_back", record_taken_back, 0 },
 		{ "subscribes_when_gone", subscribes_when_gone, 0 },
 	};
 
