@@ -185,16 +185,11 @@ void buffers_want(struct msg_region *region, bool want)
 {
 	uint32_t i;
 
-	for (i = 0; i < region->geo.channels && !region->error; i++) {
+	for (i = 0; i < region->geo.channels; i++) {
 		struct msg_channel *channel = region->channel[i];
 
-		if (!channel || (want ? !channel->flights || region_load32(&channel->mine->want) :
-					!channel->flights_wanted))
-			continue;
-		if (!presence_check_self(region))
-			return;
-		channel->flights_wanted = want;
-		channel_want(channel, want);
+		if (channel && (channel->flights || !want))
+			channel_want(channel, WANT_LAND, want);
 	}
 }
 
@@ -369,10 +364,9 @@ int64_t buffer_send_copy(struct msg_channel *channel, const void *data, size_t l
 		if (err != -ENOSPC || !channel->flights || !deadline)
 			break;
 		// What we sent before fills the land: it will come back.
-		channel_want(channel, true);
+		channel_want(channel, WANT_ROOM, true);
 		err = wait_for_channel(region->context, flight_landed, channel, deadline);
-		if (!region->error)
-			channel_want(channel, false);
+		channel_want(channel, WANT_ROOM, false);
 		if (!err)
 			channel_woken(channel);
 		if (channel->send_error)

@@ -37,7 +37,7 @@ struct msg_context {
 	uint64_t last_scan_ns;
 	unsigned waits;          /* calls of msg_wait */
 	bool slept;              /* in the last wait_for */
-	bool unannounced;        /* what ended the last sleep was channel_room_unannounced */
+	bool unannounced;        /* a channel no longer wanted had channel_room_unannounced */
 	bool live_only;          /* the wait under way is for a channel: see presence_scan_live */
 	struct storm storm;
 	uint64_t work;           /* what patterns did by themselves, in whatever wait */
@@ -164,8 +164,7 @@ struct msg_channel {
 	bool lingering;          /* closed by the app: waiting for the other side to let go */
 	bool peer_ended;         /* the other side sends no more: drain, then -EPIPE */
 	bool fault_told;
-	bool send_blocked;       /* the last try to send found no room for blocked_len */
-	uint32_t blocked_len;
+	uint32_t blocked_len;    /* that the last try to send found no room for */
 	unsigned empty_polls;    /* since the last look around */
 	uint32_t index, generation; /* my control block */
 	uint32_t limit;          /* largest payload that my ring takes */
@@ -190,8 +189,8 @@ struct msg_channel {
 	uint32_t run_size;       /* of each message */
 	uint32_t run_left;       /* messages not yet taken; 0: no run */
 	uint64_t stream_offset;  /* bytes of the oldest message already read by msg_read */
-	bool flights_wanted;     /* `want` is set for them: see buffers_want */
-	uint32_t want_from;      /* tx.released when `want` was set */
+	unsigned wants;          /* enum want_reason: `want` is set as long as there is one */
+	uint32_t want_from;      /* tx.released when that began, or the last sleep since */
 	unsigned deed;           /* of my ring; DEED_SHARED: of somebody else */
 	uint64_t ring_offset;
 	uint32_t ring_size;
@@ -335,10 +334,19 @@ bool channel_readable(struct msg_channel *channel);
 bool channel_writable(struct msg_channel *channel);
 /* Fence and look for a sender that waits for the space we gave back. */
 void channel_settle(struct msg_channel *channel);
-/* Says that we wait for space, from now on, or no more. */
-void channel_want(struct msg_channel *channel, bool want);
-/* Is there room that nobody had to ring for? The receiver looks for who waits after each quarter of the
- * ring, or with the message behind it; until then the timer alone finds it, late and by the rules. */
+/* What a sender waits for that its receiver gives back. Each has one user at a time, who may end what
+ * another still needs no more than his own. */
+enum want_reason {
+	WANT_ROOM  = 1 << 0, /* a call of the app's: room, or a buffer of this channel */
+	WANT_LAND  = 1 << 1, /* a call of the app's: whichever buffer (buffers_want) */
+	WANT_LATER = 1 << 2, /* letters that go out when they can (letter_post) */
+};
+/* Begins or ends one: the only writer of `want` once the channel is open. Nobody needs a fence here: only
+ * who sleeps must be rung, and before that it looks again behind the fence of mark_asleep. */
+void channel_want(struct msg_channel *channel, enum want_reason why, bool want);
+/* Was there, in the last sleep, room that nobody had to ring for? The receiver looks for who waits after each
+ * quarter of the ring, or with the message behind it; until then the timer alone finds it, late and by the
+ * rules. */
 bool channel_room_unannounced(const struct msg_channel *channel);
 void channel_write_figures(struct msg_channel *channel);
 

@@ -106,10 +106,19 @@ bool channel_writable(struct msg_channel *channel)
 	return !channel_update_released(channel) || ring_fits(&channel->tx, channel->blocked_len);
 }
 
-void channel_want(struct msg_channel *channel, bool want)
+void channel_want(struct msg_channel *channel, enum want_reason why, bool want)
 {
-	channel->want_from = channel->tx.released;
-	region_store32(&channel->mine->want, want);
+	unsigned before = channel->wants;
+
+	channel->wants = want ? before | why : before & ~why;
+	if (!before == !channel->wants)
+		return;
+	if (want)
+		channel->want_from = channel->tx.released;
+	else if (channel_room_unannounced(channel))
+		channel->region->context->unannounced = true;
+	if (!channel->region->error && channel_slot_ours(channel))
+		region_store32(&channel->mine->want, want);
 }
 
 bool channel_room_unannounced(const struct msg_channel *channel)
@@ -143,10 +152,9 @@ int channel_make_room(struct msg_channel *channel, uint32_t len, uint64_t deadli
 		return channel->send_error ? channel->send_error :
 		       channel_writable(channel) ? channel->send_error : -EAGAIN;
 	}
-	channel_want(channel, true);
+	channel_want(channel, WANT_ROOM, true);
 	err = wait_for_channel(channel->region->context, room_condition, channel, deadline);
-	if (!channel->region->error)
-		channel_want(channel, false);
+	channel_want(channel, WANT_ROOM, false);
 	if (!err)
 		channel_woken(channel);
 	return channel->send_error ? channel->send_error : err;

@@ -129,6 +129,26 @@ static uint64_t longest_silence(const struct msg_context *context)
 	return longest;
 }
 
+// A sleep begins: only what is released from now on can end it.
+static void expect_room(struct msg_context *context)
+{
+	struct msg_region *region;
+	uint32_t i, left;
+
+	for (region = context->regions; region; region = region->next) {
+		left = region->channels_held;
+		for (i = 0; left && i < region->geo.channels; i++) {
+			struct msg_channel *channel = region->channel[i];
+
+			if (!channel)
+				continue;
+			channel->want_from = channel->tx.released;
+			left--;
+		}
+	}
+	context->unannounced = false;
+}
+
 static bool room_unannounced(const struct msg_context *context)
 {
 	const struct msg_region *region;
@@ -136,7 +156,7 @@ static bool room_unannounced(const struct msg_context *context)
 
 	for (region = context->regions; region; region = region->next)
 		for (i = 0; i < region->geo.channels && !region->error; i++)
-			if (region->channel[i] && region_load32(&region->channel[i]->mine->want) &&
+			if (region->channel[i] && region->channel[i]->wants &&
 				channel_room_unannounced(region->channel[i]))
 				return true;
 	return context->unannounced;
@@ -164,11 +184,11 @@ static bool sleep_once(struct msg_context *context, wait_condition *ready, void 
 		return true;
 	}
 	work = context->work;
+	expect_room(context);
 	slept = context_now(context);
 	result = ops->sleep_until(ops->arg, until, word, value);
 	context->storm.asleep_ns += context_now(context) - slept;
 	context->slept = true;
-	context->unannounced = false;
 	done = ready(arg);
 	if (result == MSG_SLEEP_TIMER && done && heard && context_now(context) < deadline &&
 		!room_unannounced(context)) {
@@ -394,12 +414,9 @@ static void set_want(struct wait_set *set, bool want)
 {
 	unsigned i;
 
-	for (i = 0; i < set->count; i++) {
-		struct msg_channel *channel = set->items[i].channel;
-
-		if (set->items[i].type == MSG_WAIT_SEND && !channel->region->error)
-			channel_want(channel, want);
-	}
+	for (i = 0; i < set->count; i++)
+		if (set->items[i].type == MSG_WAIT_SEND)
+			channel_want(set->items[i].channel, WANT_ROOM, want);
 }
 
 // What the waiting is for, before it begins. Returns when the next timer ends it.

@@ -46,8 +46,6 @@ struct msg_caller {
 	struct msg_channel *channel;
 	struct entry *entries, *free, *ended, **ended_end;
 	uint32_t count, tells;
-	bool blocked;          /* cancels wait for room */
-	bool starting;         /* so does a request: then only that says what is wanted */
 	int error;
 	enum shown shown;
 	struct letter_view view;
@@ -101,12 +99,9 @@ static void entry_tell(struct msg_caller *caller, struct entry *entry)
 	};
 	bool waited = entry->tell;
 
-	if (caller->starting)
-		caller->blocked = letter_send(caller->channel, &letter) == -EAGAIN;
-	else
-		letter_post(caller->channel, &letter, &caller->blocked);
-	entry->tell = caller->blocked;
+	entry->tell = letter_send(caller->channel, &letter) == -EAGAIN;
 	caller->tells += entry->tell - waited;
+	channel_want(caller->channel, WANT_LATER, caller->tells);
 }
 
 static void tell_all(struct msg_caller *caller)
@@ -221,6 +216,9 @@ static void expire(struct msg_caller *caller)
 		}
 	}
 	caller->earliest = earliest;
+	// Those before them, if there is room by now.
+	if (caller->tells)
+		tell_all(caller);
 	figures(caller);
 }
 
@@ -426,16 +424,14 @@ static int send_request(struct msg_caller *caller, const struct letter *letter, 
 		s.flights = err == -ENOSPC ? caller->pattern.region->flights : 0;
 		if (!deadline || (err != -EAGAIN && !s.flights))
 			return err;
-		letter_want(caller->channel, true);
+		channel_want(caller->channel, WANT_ROOM, true);
 		// Which of our receivers gives land back first is not known.
 		if (s.flights)
 			buffers_want(caller->pattern.region, true);
-		caller->starting = true;
 		err = wait_for_channel(context, can_start, &s, deadline);
-		caller->starting = false;
 		if (s.flights)
 			buffers_want(caller->pattern.region, false);
-		letter_want(caller->channel, caller->blocked);
+		channel_want(caller->channel, WANT_ROOM, false);
 		if (err)
 			return s.flights ? -ENOSPC : err;
 	}

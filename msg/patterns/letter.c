@@ -30,12 +30,6 @@ bool letter_fits(struct msg_channel *channel, const struct letter *letter)
 		!channel_update_released(channel) || ring_fits(&channel->tx, room);
 }
 
-void letter_want(struct msg_channel *channel, bool want)
-{
-	if (!channel->region->error && channel_slot_ours(channel))
-		region_store32(&channel->mine->want, want);
-}
-
 int letter_send(struct msg_channel *channel, const struct letter *letter)
 {
 	bool parted = letter_parted(channel, letter);
@@ -77,19 +71,11 @@ int letter_send(struct msg_channel *channel, const struct letter *letter)
 	return err;
 }
 
-int letter_post(struct msg_channel *channel, const struct letter *letter, bool *blocked)
+int letter_post(struct msg_channel *channel, const struct letter *letter)
 {
 	int err = letter_send(channel, letter);
 
-	if (err == -EAGAIN && !*blocked) {
-		*blocked = true;
-		// Nobody needs a fence here: only who sleeps must be rung, and before that the
-		// pattern's step, or tend, tries again behind the fence of mark_asleep.
-		letter_want(channel, true);
-	} else if (err != -EAGAIN && *blocked) {
-		*blocked = false;
-		letter_want(channel, false);
-	}
+	channel_want(channel, WANT_LATER, err == -EAGAIN);
 	return err;
 }
 

@@ -25,18 +25,15 @@ struct letter {
 	size_t len;
 };
 
-/* Sends it if there is room now. -EAGAIN: no room in the ring; letter_want says that we wait for
- * it. -ENOSPC: no memory of the region for a buffer. Errors of msg_send. */
+/* Sends it if there is room now. -EAGAIN: no room in the ring; who waits for it says so by WANT_ROOM.
+ * -ENOSPC: no memory of the region for a buffer. Errors of msg_send. */
 int letter_send(struct msg_channel *channel, const struct letter *letter);
 
-/* The same for who comes back later: *blocked says that we wait for room, in the ring as well. */
-int letter_post(struct msg_channel *channel, const struct letter *letter, bool *blocked);
+/* The same for who comes back later: as long as there is no room, WANT_LATER says that we wait for it. */
+int letter_post(struct msg_channel *channel, const struct letter *letter);
 
 /* Would there be room now, or is there no hope? Looks at the receiver's progress. */
 bool letter_fits(struct msg_channel *channel, const struct letter *letter);
-
-/* Between these the receiver wakes us when it makes room. */
-void letter_want(struct msg_channel *channel, bool want);
 
 /* Payload bytes that can travel in the ring behind a head of so many words. */
 size_t letter_limit(const struct msg_channel *channel, unsigned words);

@@ -116,10 +116,8 @@ static bool wish_granted(void *arg)
 // A sender that waits for the other end to release something says so, to be rung.
 static void set_want(struct msg_link *link, bool want)
 {
-	struct link_seat *seat = link->seat;
-
-	if (seat->channel && !link_region(link)->error)
-		region_store32(&seat->channel->mine->want, want);
+	if (link->seat->channel)
+		channel_want(link->seat->channel, WANT_ROOM, want);
 }
 
 static int link_wait(struct msg_link *link, bool (*granted)(const struct msg_link *link),

@@ -236,26 +236,27 @@ static void greet(struct link_seat *seat, const struct link_head *head, const st
 
 /* ---- records ---- */
 
-// What is on its way goes out as far as there is room.
+// What is on its way goes out as far as there is room; the rest when there is, whatever the app waits for.
 void link_push(struct link_seat *seat)
 {
 	struct msg_link *link = seat->link;
 	struct msg_channel *channel = seat->channel;
 	struct link_kept *k;
-	int err;
+	int err = 0;
 
 	while ((k = link_store_unsent(&link->store))) {
 		err = msg_trysend(channel, &k->head, k->size);
 		if (err == -EMSGSIZE)
 			link_break(link, err);
 		if (err)
-			return;
+			break;
 		if (link->store.cursor_number < link->highest)
 			link->again++;
 		else
 			link->highest = link->store.cursor_number + 1;
 		link_store_sent(&link->store, channel->tx.published);
 	}
+	channel_want(channel, WANT_LATER, err == -EAGAIN);
 }
 
 void link_see_released(struct link_seat *seat)

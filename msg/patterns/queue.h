@@ -84,7 +84,6 @@ struct queue_link {
 	char name[WIRE_NAME];
 	enum link_state state;
 	bool searching;            /* connecting is in use */
-	bool blocked;              /* we wait for room */
 	int error;                 /* for good */
 	bool wrong;                /* something else has the name; the app wasn't told of this try */
 	uint64_t retry;            /* not before */

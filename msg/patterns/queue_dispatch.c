@@ -175,7 +175,8 @@ static void advance(struct msg_dispatcher *d)
 		next = member->next;
 		if (!d->starved)
 			member->starved = false;
-		member->full = member->blocked && !letter_fits(member->channel, &smallest);
+		member->full = member->channel->wants & WANT_LATER &&
+			!letter_fits(member->channel, &smallest);
 		member_receive(d, member);
 	}
 	for (member = d->members; member; member = member->next) {

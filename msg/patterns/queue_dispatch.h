@@ -53,7 +53,6 @@ struct member {
 	enum role role;
 	uint32_t window;
 	bool reported;             /* no more about former dispatchers */
-	bool blocked;              /* we wait for room in the ring to it */
 	bool full;                 /* ... and there was none in this step */
 	bool starved;              /* no memory of the region for what it should get */
 	uint32_t count;            /* producer: its items; worker: given, not done */

@@ -21,7 +21,6 @@ static void link_lost(struct queue_link *link, bool orderly)
 	msg_close(link->channel);
 	link->channel = NULL;
 	link->state = LINK_LOOKING;
-	link->blocked = false;
 	link->retry = orderly ? 0 : context_now(link->region->context) + QUEUE_RETRY_NS;
 }
 
@@ -126,7 +125,7 @@ int link_send(struct queue_link *link, const struct letter *letter)
 
 	if (link->error || link->state != LINK_UP)
 		return link->error ? link->error : -EAGAIN;
-	err = letter_post(link->channel, letter, &link->blocked);
+	err = letter_post(link->channel, letter);
 	// What came before the end is still read: link_peek finds out about it.
 	return err == -EPIPE || err == -ECONNRESET ? -EAGAIN : err;
 }

@@ -68,7 +68,7 @@ void member_end(struct msg_dispatcher *d, struct member *member)
 
 int member_send(struct msg_dispatcher *d, struct member *member, const struct letter *letter)
 {
-	int err = letter_post(member->channel, letter, &member->blocked);
+	int err = letter_post(member->channel, letter);
 
 	member->full |= err == -EAGAIN;
 	if (err == -ENOSPC || err == -ENOMEM)

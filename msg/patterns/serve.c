@@ -408,14 +408,14 @@ static int reply(struct msg_server *server, uint64_t token, struct letter *lette
 		r.flights = err == -ENOSPC ? region->flights : 0;
 		if (!deadline || (err != -EAGAIN && !r.flights))
 			break;
-		letter_want(client->channel, true);
+		channel_want(client->channel, WANT_ROOM, true);
 		if (r.flights)
 			buffers_want(region, true);
 		err = wait_for(region->context, can_reply, &r, deadline);
 		if (r.flights)
 			buffers_want(region, false);
 		if (r.held->client)
-			letter_want(r.held->client->channel, false);
+			channel_want(r.held->client->channel, WANT_ROOM, false);
 		if (err)
 			return r.flights ? -ENOSPC : err;
 	}

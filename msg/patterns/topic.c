@@ -175,20 +175,6 @@ static uint64_t released_by(struct msg_topic *topic, struct msg_channel *channel
 	return topic->head - (head - channel->tx.released);
 }
 
-// Says to a subscriber that we wait for it, or no more.
-static void set_want(struct msg_channel *channel, bool want)
-{
-	if (channel->send_blocked == want)
-		return;
-	channel->send_blocked = want;
-	if (want)
-		channel->want_from = channel->tx.released;
-	else if (channel_room_unannounced(channel))
-		channel->region->context->unannounced = true;
-	if (!channel->region->error && !channel->error)
-		region_store32(&channel->mine->want, want);
-}
-
 // Have all subscribers got further than that?
 static bool topic_update_tail(struct msg_topic *topic, uint64_t least)
 {
@@ -200,8 +186,8 @@ static bool topic_update_tail(struct msg_topic *topic, uint64_t least)
 
 		if (before(released, tail))
 			tail = released;
-		// The store comes before the fence in mark_asleep, and that before our last look.
-		set_want(topic->subscribers[i], topic->blocked && before(released, least));
+		channel_want(topic->subscribers[i], WANT_ROOM,
+			topic->blocked && before(released, least));
 	}
 	if (before(topic->tail, tail))
 		set_tail(topic, tail);

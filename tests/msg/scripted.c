@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <isthmus/msg_call.h>
+#include <isthmus/msg_link.h>
 #include <isthmus/msg_queue.h>
 #include "msg/internal.h"
 #include "tests/msg/harness.h"
@@ -521,6 +522,65 @@ static void live_figures(void)
 	OK(msg_leave(b));
 }
 
+/* ---- a link that has more to send than there is room for ---- */
+
+#define LINK_MEMORY (512u << 10)
+#define LINK_BODY   4000
+
+static struct {
+	struct msg_link *to;
+	const struct wire_channel *from;
+	unsigned received;
+} linked;
+
+static char link_body[LINK_BODY];
+
+static void link_receives(void)
+{
+	if (linked.received)
+		return;
+	EQUAL(linked.from->want, 1);
+	while (msg_link_recv(linked.to, link_body, sizeof(link_body), 0) >= 0)
+		linked.received++;
+	OK(msg_link_send(linked.to, "x", 1, 0));
+}
+
+static void link_waits_for_room(void)
+{
+	const char *path = test_region(MEGA);
+	struct msg_region *a = test_attach_patient(path, "one");
+	struct msg_region *b = test_attach_patient(path, "other");
+	uint8_t *memory = test_shared(2 * LINK_MEMORY);
+	struct msg_link_stats stats = { 0 };
+	struct msg_link *link;
+	unsigned sent = 0;
+	char c;
+
+	OK(msg_link_open(memory, LINK_MEMORY, "link", false, &link));
+	OK(msg_link_open(memory + LINK_MEMORY, LINK_MEMORY, "link", true, &linked.to));
+	OK(msg_link_attach(linked.to, b));
+	OK(msg_link_attach(link, a));
+	while (!stats.connected) {
+		TIMES_OUT(msg_link_recv(link, &c, 1, in_ms(2)));
+		msg_link_stats(link, &stats);
+	}
+	while (!msg_link_send(link, link_body, sizeof(link_body), 0))
+		sent++;
+	linked.from = slot_channel(a, a->index, 0);
+	test_at_sleep(a, link_receives);
+	EQUAL(msg_link_recv(link, &c, 1, in_ms(20000)), 1);
+	test_at_sleep(a, NULL);
+	while (linked.received < sent) {
+		OK(msg_link_recv(linked.to, link_body, sizeof(link_body), in_ms(20000)));
+		linked.received++;
+	}
+	EQUAL(linked.from->want, 0);
+	msg_link_close(link);
+	msg_link_close(linked.to);
+	OK(msg_leave(a));
+	OK(msg_leave(b));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -533,6 +593,7 @@ int main(int argc, char **argv)
 		{ "meet_halfway", meet_halfway, 0 },
 		{ "closed_at_once", closed_at_once, 0 },
 		{ "live_figures", live_figures, 0 },
+		{ "link_waits_for_room", link_waits_for_room, 0 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

@@ -5,6 +5,7 @@
  * as one (msg_wait_stats: rescues).
  */
 #include <stdio.h>
+#include <isthmus/msg_call.h>
 #include <isthmus/msg_topic.h>
 #include "tests/msg/harness.h"
 
@@ -42,6 +43,19 @@ static void receiver(void *arg)
 	OK(msg_leave(region));
 }
 
+static void check_since(struct msg_region *region, const struct msg_wait_stats *before)
+{
+	struct msg_wait_stats stats;
+	uint64_t sleeps, rescues;
+
+	msg_wait_stats(region, &stats);
+	sleeps = stats.sleeps - before->sleeps;
+	rescues = stats.rescues - before->rescues;
+	printf("%llu sleeps, %llu rescues\n", (unsigned long long)sleeps, (unsigned long long)rescues);
+	/* Now and then a busy machine makes a doorbell as late as that. */
+	CHECK(sleeps >= 5 && rescues <= 2);
+}
+
 static void flow(bool topic)
 {
 	struct stage stage = { test_region(MEGA), topic };
@@ -52,8 +66,7 @@ static void flow(bool topic)
 	struct msg_topic *news = NULL;
 	struct msg_listener *listener;
 	struct msg_channel *channel = NULL;
-	struct msg_wait_stats stats;
-	uint64_t sleeps, rescues;
+	struct msg_wait_stats before;
 	unsigned i;
 	pid_t pid;
 
@@ -72,18 +85,11 @@ static void flow(bool topic)
 		msg_next_event(region, &event);
 		msg_topic_stats(news, &figures);
 	}
-	msg_wait_stats(region, &stats);
-	sleeps = stats.sleeps;
-	rescues = stats.rescues;
+	msg_wait_stats(region, &before);
 	for (i = 0; i < FULL + SLOW; i++)
 		OK(topic ? msg_publish(news, "x", 1, in_ms(20000)) :
 			msg_send(channel, "x", 1, in_ms(20000)));
-	msg_wait_stats(region, &stats);
-	sleeps = stats.sleeps - sleeps;
-	rescues = stats.rescues - rescues;
-	printf("%llu sleeps, %llu rescues\n", (unsigned long long)sleeps, (unsigned long long)rescues);
-	/* Now and then a busy machine makes a doorbell as late as that. */
-	CHECK(sleeps >= 5 && rescues <= 2);
+	check_since(region, &before);
 	OK(msg_leave(region));
 	test_kill(pid);
 }
@@ -98,11 +104,120 @@ static void topic(void)
 	flow(true);
 }
 
+/* ---- requests ---- */
+
+static void slow_server(void *arg)
+{
+	struct stage *stage = arg;
+	struct msg_call_options options = { .calls = 2 * (FULL + SLOW), .channel = { .ring = RING } };
+	struct msg_region *region = test_attach_patient(stage->path, "server");
+	struct msg_request request;
+	struct msg_server *server;
+
+	OK(msg_server_open(region, "service", &options, &server));
+	for (;;) {
+		OK(msg_server_next(server, &request, in_ms(20000)));
+		msg_sleep_until(msg_now_ns() + REST);
+	}
+}
+
+/* What a pattern sends is a sender like any other. */
+static void requests(void)
+{
+	struct stage stage = { test_region(MEGA), false };
+	struct msg_region *region = test_attach_patient(stage.path, "caller");
+	struct msg_call_options options = { .calls = 2 * (FULL + SLOW), .channel = { .ring = RING } };
+	pid_t pid = test_spawn(slow_server, &stage);
+	struct msg_wait_stats before;
+	struct msg_caller *caller;
+	unsigned i;
+
+	OK(msg_caller_open(region, "service", &options, &caller, in_ms(20000)));
+	msg_wait_stats(region, &before);
+	for (i = 0; i < FULL + SLOW; i++)
+		OK(msg_call_start(caller, "x", 1, MSG_FOREVER, NULL, NULL, in_ms(20000)));
+	check_since(region, &before);
+	OK(msg_leave(region));
+	test_kill(pid);
+}
+
+/* ---- room in two parts ---- */
+
+#define LARGE  (29 * 64 - 8) /* 29 lines */
+#define ROUNDS 5
+
+struct parts {
+	const char *path;
+	volatile unsigned full, empty; /* rounds */
+};
+
+static void take(struct msg_channel *channel, unsigned count)
+{
+	char data[RING];
+
+	while (count--)
+		OK(msg_recv(channel, data, sizeof(data), in_ms(20000)));
+}
+
+/* The last look for the sender comes with the 25th message; what it waits for is the 29th's place. */
+static void part_receiver(void *arg)
+{
+	struct parts *parts = arg;
+	struct msg_region *region = test_attach_patient(parts->path, "receiver");
+	struct msg_channel *channel;
+
+	OK(msg_connect(region, "parts", NULL, &channel, in_ms(20000)));
+	while (parts->empty < ROUNDS) {
+		UNTIL(parts->full > parts->empty);
+		msg_sleep_until(msg_now_ns() + REST);
+		take(channel, 25);
+		msg_sleep_until(msg_now_ns() + REST);
+		take(channel, 4);
+		msg_sleep_until(msg_now_ns() + 10 * REST);
+		take(channel, FULL - 29 + 1);
+		parts->empty++;
+	}
+	OK(msg_leave(region));
+}
+
+/* Some of the room was announced, and wasn't enough: the rest isn't a lost doorbell's either. */
+static void in_parts(void)
+{
+	struct parts *parts = test_shared(sizeof(*parts));
+	struct msg_channel_options options = { .ring = RING };
+	static const char data[LARGE];
+	struct msg_wait_stats before;
+	struct msg_listener *listener;
+	struct msg_channel *channel;
+	struct msg_region *region;
+	unsigned i;
+	pid_t pid;
+
+	parts->path = test_region(MEGA);
+	region = test_attach_patient(parts->path, "sender");
+	OK(msg_listen(region, "parts", &options, &listener));
+	pid = test_spawn(part_receiver, parts);
+	OK(msg_accept(listener, &channel, in_ms(20000)));
+	msg_wait_stats(region, &before);
+	while (parts->full < ROUNDS) {
+		UNTIL(parts->full == parts->empty);
+		for (i = 0; i < FULL; i++)
+			OK(msg_trysend(channel, "x", 1));
+		parts->full++;
+		OK(msg_send(channel, data, sizeof(data), in_ms(20000)));
+	}
+	check_since(region, &before);
+	test_join(pid);
+	OK(msg_leave(region));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		{ "channel", channel, 0 },
 		{ "topic", topic, 0 },
+		{ "requests", requests, 0 },
+		{ "in_parts", in_parts, 0 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

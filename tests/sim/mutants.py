@@ -267,7 +267,7 @@ MUTANTS = {
          "\t\t\t\tchannel_settle(region->channel[i]);",
          "\t\t\t\t(void)0;")],
     "want-forgotten": [("transfer.c",
-         "\tchannel_want(channel, true);\n",
+         "\tchannel_want(channel, WANT_ROOM, true);\n",
          "")],
     "end-before-drained": [("transfer.c",
          "\treturn channel->peer_ended && !ring_poll(&channel->rx) ? channel_ended(channel) : -EAGAIN;",
@@ -412,8 +412,8 @@ MUTANTS = {
          "\t\t*mark = (struct msg_topic_mark){ found->number, lost };",
          "\t\t*mark = (struct msg_topic_mark){ found->number, 0 };")],
     "topic-want-forgotten": [("patterns/topic.c",
-         "\tif (!channel->region->error && !channel->error)\n"
-         "\t\tregion_store32(&channel->mine->want, want);\n", "")],
+         "\t\tchannel_want(topic->subscribers[i], WANT_ROOM,\n"
+         "\t\t\ttopic->blocked && before(released, least));\n", "")],
     "topic-dead-hold-it-up": [("patterns/topic.c",
          "\tif (channel->send_error || !channel_update_released(channel) || "
          "channel->send_error)\n\t\treturn topic->newest;\n",
