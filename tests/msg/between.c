@@ -13,8 +13,6 @@
 #define MEGA (1u << 20)
 #define CREW "crew"
 
-void test_before_load(const void *p);
-
 // The heart's thread loads, too, and means nothing.
 static _Thread_local void (*on_load)(const void *p);
 
@@ -22,6 +20,28 @@ void test_before_load(const void *p)
 {
 	if (on_load)
 		on_load(p);
+}
+
+// A name's becoming FIRM, between these, waits in the store buffer.
+static struct {
+	uint32_t *from, *to;
+	uint32_t *at, value; /* at NULL: nothing waits */
+} held;
+
+bool test_hold_store(uint32_t *p, uint32_t value)
+{
+	if (p < held.from || p >= held.to || (value & 3) != ENDPOINT_FIRM)
+		return false;
+	held.at = p;
+	held.value = value;
+	return true;
+}
+
+void test_at_fence(void)
+{
+	if (held.at)
+		*held.at = held.value;
+	held.at = NULL;
 }
 
 static const char crew_name[WIRE_NAME] = CREW;
@@ -391,6 +411,29 @@ static void subscribes_when_gone(void)
 	EQUAL(msg_leave(a), -ENODEV);
 }
 
+/* ---- who comes while a name is told ---- */
+
+// Whoever is rung for a new name was there when the name became visible; who joins behind that must see it.
+static void joins_while_told(void)
+{
+	const char *path = test_region(MEGA);
+	struct msg_region *a = test_attach_patient(path, "listener"), *b;
+	struct msg_listener *listener;
+	struct endpoint_place place;
+
+	held.from = (uint32_t *)a->slot->endpoint;
+	held.to = (uint32_t *)(a->slot->endpoint + WIRE_ENDPOINTS);
+	OK(endpoint_listen(a, crew_name, NULL, KIND_MESSAGES, &listener));
+	held.from = held.to = NULL;
+	// Nobody was there to be rung; and the newcomer's fences are not the listener's.
+	CHECK(!held.at);
+	b = test_attach_patient(path, "newcomer");
+	CHECK(endpoint_find(b, crew_name, &place));
+	msg_unlisten(listener);
+	OK(msg_leave(a));
+	OK(msg_leave(b));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -400,6 +443,7 @@ int main(int argc, char **argv)
 		{ "verdict_of_who_left", verdict_of_who_left, 0 },
 		{ "verdict_of_the_dead", verdict_of_the_dead, 0 },
 		{ "land_when_gone", land_when_gone, 0 },
+		{ "joins_while_told", joins_while_told, 0 },
 		{ "record_taken_back", record_taken_back, 0 },
 		{ "subscribes_when_gone", subscribes_when_gone, 0 },
 	};

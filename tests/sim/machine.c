@@ -108,29 +108,14 @@ static void wake(struct sim_peer *p, bool notified)
 	p->word = NULL;
 }
 
-// In how many regions does it show itself asleep? A sleep that ends without a doorbell counts in each.
-static unsigned marked_asleep(const struct sim_peer *p)
-{
-	unsigned i, n = 0;
-
-	for (i = 0; i < sim.config.regions; i++)
-		n += p->seat[i].slot >= 0 && memory_read(p->seat[i].base + sim.geo.slot_offset +
-			(uint64_t)p->seat[i].slot * sim.geo.slot_stride +
-			offsetof(struct wire_slot, asleep), 4) & 1;
-	return n;
-}
-
 static void bell_arrives(struct sim_peer *p)
 {
 	p->bell_at = SIM_NEVER;
 	if (p->state == PEER_ASLEEP)
 		wake(p, true);
-	else if (p->prepared || sim.config.bells_stick || p->state == PEER_STALLED)
+	else if (p->prepared || p->timed_out || sim.config.bells_stick || p->state == PEER_STALLED)
 		p->bell = true;
-	else
-		// An interrupt between two sleeps is over when it was taken, though it may be the
-		// one that the second sleep, after the timer, means to wait for.
-		sim.bells_missed += marked_asleep(p);
+	// Else it is over when it was taken, as an interrupt is.
 }
 
 // What is due for one peer.

@@ -125,7 +125,7 @@ SCENARIOS = {
 }
 
 # No scenario shows it: a peer must join between a store and the look around behind it, and sleep before that store
-# leaves its buffer. Run by name only.
+# leaves its buffer (joins_while_told in tests/msg/between.c shows it). Run by name only.
 UNSEEN = ["no-fence-look-around"]
 
 # name: [(file, the place as it stands, what it becomes)...]

@@ -268,7 +268,7 @@ void oracle_closed(struct sim_end *end)
 	uint32_t asleep;
 
 	if (!other || !other->channel || c->ground == GROUND_PLAIN || !c->fences || c->bells_lost ||
-		c->lies || c->stalls || sim.bells_missed || sim.spoiled ||
+		c->lies || c->stalls || sim.spoiled ||
 		(c->ground == GROUND_FUTEX && c->regions > 1))
 		return;
 	p = other->seat->peer;

@@ -26,7 +26,10 @@ static void port_relax(void *arg)
 
 static void port_prepare(void *arg)
 {
-	((struct sim_peer *)arg)->prepared = true;
+	struct sim_peer *p = arg;
+
+	p->prepared = true;
+	p->timed_out = false;
 }
 
 static void port_cancel(void *arg)
@@ -67,6 +70,7 @@ static enum msg_sleep_result port_sleep_until(void *arg, uint64_t deadline,
 		sim_trace("wakes%s", notified ? "" : " by the timer");
 	}
 	p->bell = p->prepared = false;
+	p->timed_out = !notified;
 	return notified ? MSG_SLEEP_NOTIFIED : MSG_SLEEP_TIMER;
 }
 
@@ -179,7 +183,7 @@ void port_start(struct sim_peer *p)
 	p->arena_used = 0;
 	p->allocated = 0;
 	memset(p->freed, 0, sizeof(p->freed));
-	p->bell = p->prepared = p->woken = p->telling = false;
+	p->bell = p->prepared = p->timed_out = p->woken = p->telling = false;
 	for (i = 0; i < SIM_REGIONS; i++) {
 		attach_seat_reset(&p->seat[i]);
 		// A VM that is reset keeps its id; one that is started anew gets another.

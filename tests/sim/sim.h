@@ -135,7 +135,7 @@ struct sim_peer {
 	unsigned lives;
 	/* times of what comes next; SIM_NEVER: nothing */
 	uint64_t wake_at, bell_at, resume_at, restart_at;
-	bool bell, prepared, woken, telling;
+	bool bell, prepared, timed_out, woken, telling;
 	volatile uint32_t *word; /* futex that it sleeps on */
 	uint64_t fault_step;     /* its next fault, by steps */
 	enum sim_fault fault;
@@ -173,7 +173,7 @@ struct sim {
 	int64_t granted;
 	uint64_t steps;
 	unsigned kills_done, stalls_done, unplugs_done, lies_told;
-	unsigned bells_rung, bells_dropped, bells_missed;
+	unsigned bells_rung, bells_dropped;
 	uint64_t messages_received;
 	struct sim_peer *running;
 	struct sim_peer peer[SIM_PEERS];
