@@ -87,9 +87,9 @@ enum msg_sleep_result {
  *   sleep_until(deadline)  in one step that can't miss what came in between (sti; hlt / poll)
  *   or cancel()            there was something: undo prepare
  *
- * After sleep_until everything is as before prepare, but a doorbell that comes between a sleep which its
- * deadline ended and the next prepare() ends the next sleep: msg asks by that whether one was on its way, and
- * counts a rescue if none was. It may return early for no reason.
+ * After sleep_until everything is as before prepare, but a doorbell that comes between a sleep which
+ * its deadline ended and the next prepare() ends the next sleep: msg asks by that whether one was on its
+ * way, and counts a rescue if none was. It may return early for no reason.
  */
 struct msg_wait_ops {
 	uint64_t (*now)(void *arg);            /* monotonic ns */

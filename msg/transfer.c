@@ -7,7 +7,7 @@
  * is put off: `fenced` is the released position at the last one, and the receiver makes up for it
  * (channel_settle)
  *   - once a quarter of the ring was given back since (an eighth: the short way, with its next message)
- *   - before it waits, and when it finds the ring empty
+ *   - before it sleeps, and when it finds the ring empty
  *   - for nothing, with the fence of its own next publication
  * A sender that waits for space, at most half the ring, can only depend on a release that was not looked
  * after while more than a quarter of the ring less a line (3/8 less a small message) lie unread before it;
@@ -405,7 +405,7 @@ int channel_await(struct msg_channel *channel, uint64_t deadline)
 		return err;
 	if (channel->peer_ended)
 		return channel_ended(channel);
-	// What ended the wait is there no more: the place of another by now, or of who takes back what it said.
+	// What ended the wait is there no more: another's place by now, or somebody takes it back.
 	channel_fault(channel, "a record was taken back", ring_head(&channel->rx), 0);
 	return channel->error;
 }

@@ -29,10 +29,21 @@
 #define LONGEST_POLL    2
 #define RESCUE_GRACE_NS (2 * NS_PER_MS)
 
+// Looks for senders that wait for the space our receivers gave back.
+static void settle(struct msg_region *region)
+{
+	uint32_t i, left = region->channels_held;
+
+	for (i = 0; left && i < region->geo.channels; i++)
+		if (region->channel[i]) {
+			channel_settle(region->channel[i]);
+			left--;
+		}
+}
+
 void context_scan(struct msg_context *context, bool live_only)
 {
 	struct msg_region *region;
-	uint32_t i, left;
 
 	for (region = context->regions; region; region = region->next) {
 		if (region->error)
@@ -41,12 +52,7 @@ void context_scan(struct msg_context *context, bool live_only)
 			presence_scan_live(region);
 		else
 			presence_scan(region);
-		left = region->channels_held;
-		for (i = 0; left && i < region->geo.channels; i++)
-			if (region->channel[i]) {
-				channel_settle(region->channel[i]);
-				left--;
-			}
+		settle(region);
 		buffers_reap(region);
 		pools_tend(region);
 		patterns_tend(region);
@@ -129,7 +135,17 @@ static uint64_t longest_silence(const struct msg_context *context)
 	return longest;
 }
 
-// A sleep begins: only what is released from now on can end it.
+// What the look before a sleep took is given back, too, and may be what somebody waits for.
+static void settle_all(struct msg_context *context)
+{
+	struct msg_region *region;
+
+	for (region = context->regions; region; region = region->next)
+		if (!region->error)
+			settle(region);
+}
+
+// A sleep begins: only what others release from now on can end it.
 static void expect_room(struct msg_context *context)
 {
 	struct msg_region *region;
@@ -184,6 +200,7 @@ static bool sleep_once(struct msg_context *context, wait_condition *ready, void 
 		return true;
 	}
 	work = context->work;
+	settle_all(context);
 	expect_room(context);
 	slept = context_now(context);
 	result = ops->sleep_until(ops->arg, until, word, value);
@@ -194,6 +211,7 @@ static bool sleep_once(struct msg_context *context, wait_condition *ready, void 
 		!room_unannounced(context)) {
 		// The doorbell may be on its way: still marked, so that it will come if it is to
 		// come.
+		settle_all(context);
 		ops->prepare(ops->arg);
 		rescue = ops->sleep_until(ops->arg, context_now(context) + RESCUE_GRACE_NS, word,
 				 value) == MSG_SLEEP_TIMER;
@@ -503,7 +521,8 @@ int msg_wait(struct msg_wait_item *items, unsigned count, uint64_t deadline)
 		items[i].ready = items[i].type == MSG_WAIT_TIMER ?
 			msg_now_ns() >= items[i].at : item_ready(&set, &items[i]);
 		ready += items[i].ready;
-		if (items[i].ready && (items[i].type == MSG_WAIT_RECV || items[i].type == MSG_WAIT_SEND))
+		if (items[i].ready &&
+			(items[i].type == MSG_WAIT_RECV || items[i].type == MSG_WAIT_SEND))
 			channel_woken(items[i].channel);
 	}
 	return ready ? ready : err == -EAGAIN ? -EAGAIN : -ETIMEDOUT;

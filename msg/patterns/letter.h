@@ -25,11 +25,11 @@ struct letter {
 	size_t len;
 };
 
-/* Sends it if there is room now. -EAGAIN: no room in the ring; who waits for it says so by WANT_ROOM.
+/* Sends it if there is room now. -EAGAIN: no room in the ring; who waits for it says so (WANT_ROOM).
  * -ENOSPC: no memory of the region for a buffer. Errors of msg_send. */
 int letter_send(struct msg_channel *channel, const struct letter *letter);
 
-/* The same for who comes back later: as long as there is no room, WANT_LATER says that we wait for it. */
+/* The same for who comes back later: as long as there is no room, WANT_LATER says that we wait. */
 int letter_post(struct msg_channel *channel, const struct letter *letter);
 
 /* Would there be room now, or is there no hope? Looks at the receiver's progress. */

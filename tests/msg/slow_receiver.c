@@ -14,6 +14,7 @@
 #define REST  (30 * MS)
 #define SLOW  40 /* messages, once the ring is full */
 #define FULL  (RING / 64)
+#define CALLS (2 * (FULL + SLOW))
 
 struct stage {
 	const char *path;
@@ -51,7 +52,8 @@ static void check_since(struct msg_region *region, const struct msg_wait_stats *
 	msg_wait_stats(region, &stats);
 	sleeps = stats.sleeps - before->sleeps;
 	rescues = stats.rescues - before->rescues;
-	printf("%llu sleeps, %llu rescues\n", (unsigned long long)sleeps, (unsigned long long)rescues);
+	printf("%llu sleeps, %llu rescues\n", (unsigned long long)sleeps,
+	       (unsigned long long)rescues);
 	/* Now and then a busy machine makes a doorbell as late as that. */
 	CHECK(sleeps >= 5 && rescues <= 2);
 }
@@ -109,7 +111,7 @@ static void topic(void)
 static void slow_server(void *arg)
 {
 	struct stage *stage = arg;
-	struct msg_call_options options = { .calls = 2 * (FULL + SLOW), .channel = { .ring = RING } };
+	struct msg_call_options options = { .calls = CALLS, .channel = { .ring = RING } };
 	struct msg_region *region = test_attach_patient(stage->path, "server");
 	struct msg_request request;
 	struct msg_server *server;
@@ -126,7 +128,7 @@ static void requests(void)
 {
 	struct stage stage = { test_region(MEGA), false };
 	struct msg_region *region = test_attach_patient(stage.path, "caller");
-	struct msg_call_options options = { .calls = 2 * (FULL + SLOW), .channel = { .ring = RING } };
+	struct msg_call_options options = { .calls = CALLS, .channel = { .ring = RING } };
 	pid_t pid = test_spawn(slow_server, &stage);
 	struct msg_wait_stats before;
 	struct msg_caller *caller;
@@ -159,7 +161,7 @@ static void take(struct msg_channel *channel, unsigned count)
 		OK(msg_recv(channel, data, sizeof(data), in_ms(20000)));
 }
 
-/* The last look for the sender comes with the 25th message; what it waits for is the 29th's place. */
+/* The last look for the sender comes with the 25th message; it waits for the 29th's place. */
 static void part_receiver(void *arg)
 {
 	struct parts *parts = arg;

@@ -52,7 +52,8 @@ SCENARIOS = {
     "closes-when-gone": GONE_STILL,
     "land-of-the-dead": "kills=2/3,death=10,messages=24,peers=3/4,churn=256,naps=100,topics=0,buffers=80,"
                         "regions=1,contests=0",
-    "block-of-another-blamed": "buffers=200,channels=2,messages=8,kills=0,topics=0,regions=1",
+    "block-of-another-blamed": "buffers=200,channels=2,messages=2/4,stalls=3,topics=0,contests=0,regions=1,churn=256,"
+                               "aim=status,death=100",
     "tail-not-checked": "lies=pointed,topics,policy=drop-oldest/latest,patience=100,tick=2,regions=1,contests=0,"
                         "messages=0",
     "queue-nobody-follows": "queues,loyal,messages=2,peers=3/4,kills=2,dispatchers=2,contests=0,regions=1",
@@ -264,8 +265,10 @@ MUTANTS = {
          "\tif (buffer->held || buffer->busy)\n",
          "\tif (buffer->held)\n")],
     "settle-forgotten": [("wait.c",
-         "\t\t\t\tchannel_settle(region->channel[i]);",
-         "\t\t\t\t(void)0;")],
+         "\t\t\tchannel_settle(region->channel[i]);",
+         "\t\t\t(void)0;")],
+    "settle-before-the-last-look": [("wait.c",
+         "\tsettle_all(context);\n\texpect_room", "\texpect_room")],
     "want-forgotten": [("transfer.c",
          "\tchannel_want(channel, WANT_ROOM, true);\n",
          "")],

@@ -59,6 +59,8 @@ void oracle_delivered(struct sim_end *end, const uint8_t *data, uint64_t len);
 void oracle_channel_ended(struct sim_end *end, struct msg_channel *channel, int64_t err);
 /* msg_close has returned: who sleeps there must have been woken. */
 void oracle_closed(struct sim_end *end);
+/* It sleeps now: all that wait for what it gave back have been looked for. */
+void oracle_sleeps(const struct sim_peer *p);
 /* May this channel fail in any way? */
 bool oracle_may_fail(const struct sim_end *end);
 /* What a peer believes of a channel makes sense, whatever it read. */

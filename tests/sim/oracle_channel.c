@@ -281,6 +281,33 @@ void oracle_closed(struct sim_end *end)
 			end->number, p->index);
 }
 
+// NULL: it isn't there, or only pauses.
+static const struct msg_region *sleeps_in(const struct sim_peer *p, unsigned where)
+{
+	const struct msg_region *region = p->seat[where].region;
+
+	return region && region != (const struct msg_region *)(const void *)p && !region->error &&
+	       (region->asleep & 1) ? region : NULL;
+}
+
+void oracle_sleeps(const struct sim_peer *p)
+{
+	const struct msg_channel *channel;
+	const struct msg_region *region;
+	uint32_t i, k;
+
+	for (i = 0; i < sim.config.regions; i++) {
+		region = sleeps_in(p, i);
+		for (k = 0; region && k < region->geo.channels; k++) {
+			channel = region->channel[k];
+			if (channel && channel->opened && !channel->error && !channel->lingering &&
+				channel->fenced != channel->rx.released)
+				sim_fail("peer %u sleeps, and has not looked who waits for what it gave "
+					"back in block %u", p->index, k);
+		}
+	}
+}
+
 void oracle_ends_died(struct sim_seat *seat)
 {
 	unsigned i;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The simulated port of a peer: clock, sleep, private memory.
 #include <string.h>
-#include "tests/sim/sim.h"
+#include "tests/sim/oracle.h"
 
 static uint8_t arenas[SIM_PEERS][SIM_ARENA] __attribute__((aligned(64)));
 
@@ -47,6 +47,7 @@ static enum msg_sleep_result port_sleep_until(void *arg, uint64_t deadline,
 	struct sim_peer *p = arg;
 	bool notified = p->bell;
 
+	oracle_sleeps(p);
 	memory_drain(p, SIM_BUFFER);
 	if (attach_waiting(p))
 		notified = true;
