@@ -334,19 +334,19 @@ bool channel_readable(struct msg_channel *channel);
 bool channel_writable(struct msg_channel *channel);
 /* Fence and look for a sender that waits for the space we gave back. */
 void channel_settle(struct msg_channel *channel);
-/* What a sender waits for that its receiver gives back. Each has one user at a time, who ends his own
- * and leaves the others'. */
+/* What a sender waits for that its receiver gives back. Each has one user at a time, who ends
+ * his own and leaves the others'. */
 enum want_reason {
 	WANT_ROOM  = 1 << 0, /* a call of the app's: room, or a buffer of this channel */
 	WANT_LAND  = 1 << 1, /* a call of the app's: whichever buffer (buffers_want) */
 	WANT_LATER = 1 << 2, /* letters that go out when they can (letter_post) */
 };
-/* Begins or ends one: the only writer of `want` once the channel is open. Nobody needs a fence here:
+/* Begins or ends one: the only writer of `want` once the channel is open. Nobody needs a fence:
  * only who sleeps must be rung, and before that it looks again behind the fence of mark_asleep. */
 void channel_want(struct msg_channel *channel, enum want_reason why, bool want);
-/* Was there, in the last sleep, room that nobody had to ring for? The receiver looks for who waits after
- * each quarter of the ring, or with the message behind it; until then the timer alone finds it, late and
- * by the rules. */
+/* Was there, in the last sleep, room that nobody had to ring for? The receiver looks for who waits
+ * after each quarter of the ring, or with the message behind it; until then only the timer finds it,
+ * late and by the rules. */
 bool channel_room_unannounced(const struct msg_channel *channel);
 void channel_write_figures(struct msg_channel *channel);
 

@@ -88,8 +88,8 @@ enum msg_sleep_result {
  *   or cancel()            there was something: undo prepare
  *
  * After sleep_until everything is as before prepare, but a doorbell that comes between a sleep which
- * its deadline ended and the next prepare() ends the next sleep: msg asks by that whether one was on its
- * way, and counts a rescue if none was. It may return early for no reason.
+ * its deadline ended and the next prepare() ends the next sleep: msg asks so whether one was on
+ * its way, and counts a rescue if none was. It may return early for no reason.
  */
 struct msg_wait_ops {
 	uint64_t (*now)(void *arg);            /* monotonic ns */

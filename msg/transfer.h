@@ -31,8 +31,8 @@ bool channel_update_released(struct msg_channel *channel);
 /* Nothing was there: looks around now and then. -EAGAIN, or why nothing will come. */
 int channel_empty(struct msg_channel *channel);
 
-/* The other side has ended, and nothing is left to receive: -EPIPE; or -ESTALE, -ENODEV: what was left
- * may have been lost, since others may have written there. */
+/* The other side has ended, and nothing is left to receive: -EPIPE; or -ESTALE, -ENODEV: what was
+ * left may have been lost, since others may have written there. */
 int channel_ended(const struct msg_channel *channel);
 
 /* Waits for a record. 0, or as msg_recv. */
@@ -101,7 +101,7 @@ REGION_INLINE int channel_room(struct msg_channel *channel, uint32_t len, uint64
 		0 : channel_make_room(channel, len, deadline);
 }
 
-/* A wait of the app's is over, since there is something to do on this channel: counts, if it slept. */
+/* A wait of the app's is over: there is something to do on this channel. Counts, if it slept. */
 REGION_INLINE void channel_woken(struct msg_channel *channel)
 {
 	if (channel->region->context->slept && !channel->region->error)

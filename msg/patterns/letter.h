@@ -25,7 +25,7 @@ struct letter {
 	size_t len;
 };
 
-/* Sends it if there is room now. -EAGAIN: no room in the ring; who waits for it says so (WANT_ROOM).
+/* Sends it if there is room now. -EAGAIN: no room in the ring; who waits says so (WANT_ROOM).
  * -ENOSPC: no memory of the region for a buffer. Errors of msg_send. */
 int letter_send(struct msg_channel *channel, const struct letter *letter);
 

@@ -236,8 +236,8 @@ static void greet(struct link_seat *seat, const struct link_head *head, const st
 
 /* ---- records ---- */
 
-// What is on its way goes out as far as there is room; the rest when there is, whatever the app waits
-// for.
+// What is on its way goes out as far as there is room; the rest when there is, whatever the app
+// waits for.
 void link_push(struct link_seat *seat)
 {
 	struct msg_link *link = seat->link;

@@ -166,8 +166,8 @@ static bool client_advance(struct msg_server *server, struct client *client)
 	return true;
 }
 
-// Accepts clients, in whatever wait our peer is: two that open callers to each other at once must not
-// both wait to be taken. Who asks is seen by a look around, which comes by here; so step needn't.
+// Accepts clients, in whatever wait our peer is: two that open callers to each other at once must
+// not both wait to be taken. Who asks is seen by a look around, which comes by here; step needn't.
 static void tend(struct pattern *pattern)
 {
 	struct msg_server *server = (struct msg_server *)pattern;

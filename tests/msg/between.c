@@ -413,7 +413,7 @@ static void subscribes_when_gone(void)
 
 /* ---- who comes while a name is told ---- */
 
-// Whoever is rung for a new name was there when it became visible; who joins behind that must see it.
+// Who is rung for a new name was there when it became visible; who joins behind that must see it.
 static void joins_while_told(void)
 {
 	const char *path = test_region(MEGA);

@@ -302,8 +302,8 @@ void oracle_sleeps(const struct sim_peer *p)
 			channel = region->channel[k];
 			if (channel && channel->opened && !channel->error && !channel->lingering &&
 				channel->fenced != channel->rx.released)
-				sim_fail("peer %u sleeps, and has not looked who waits for what it gave "
-					"back in block %u", p->index, k);
+				sim_fail("peer %u sleeps, and has not looked who waits for what "
+					"it gave back in block %u", p->index, k);
 		}
 	}
 }
