@@ -113,9 +113,11 @@ static bool wish_granted(void *arg)
 	return link_error(w->link) || w->granted(w->link);
 }
 
-// A sender that waits for the other end to release something says so, to be rung.
+// A sender that waits for the other end to release something says so, to be rung; also on a channel that
+// comes up meanwhile (link_push).
 static void set_want(struct msg_link *link, bool want)
 {
+	link->for_space = want;
 	if (link->seat->channel)
 		channel_want(link->seat->channel, WANT_ROOM, want);
 }

@@ -32,6 +32,7 @@ struct msg_link {
 	enum link_phase phase;
 	int error;              /* while LINK_BROKEN */
 	bool listens, listened, inside, finished, peer_finished;
+	bool for_space;         /* the app waits for the other end to release something */
 	char name[WIRE_NAME + 1];
 	uint64_t conversation, session, last_session;
 	uint64_t tried[LINK_TRIED_MAX]; /* sessions begun since the last one that was completed */

@@ -258,6 +258,7 @@ void link_push(struct link_seat *seat)
 		link_store_sent(&link->store, channel->tx.published);
 	}
 	channel_want(channel, WANT_LATER, err == -EAGAIN);
+	channel_want(channel, WANT_ROOM, link->for_space);
 }
 
 void link_see_released(struct link_seat *seat)

@@ -123,6 +123,7 @@ SCENARIOS = {
     "link-head-read-as-words": "links,lies=pointed,messages=8,contests=0",
     "link-listens-no-more": "links,unplugs=4,sudden,death=100,peers=2/3,contests=0,idle=30,patience=4,replugs=8",
     "link-due-before-it-asks": "links",
+    "link-want-forgotten": "links",
 }
 
 # No scenario shows it: a peer must join between a store and the look around behind it, and sleep before that store
@@ -497,6 +498,8 @@ MUTANTS = {
     "evicted-begins-work": [("patterns/queue_work.c",
          "\tif (!err)\n\t\terr = letter_ours(worker->pattern.region);\n\tif (err)\n\t\treturn err;\n"
          "\tif (!worker->ready)", "\tif (err)\n\t\treturn err;\n\tif (!worker->ready)")],
+    "link-want-forgotten": [("patterns/link_session.c",
+         "\tchannel_want(channel, WANT_ROOM, link->for_space);\n", "")],
     # ---- groups
     "group-waits-for-nobody": [("patterns/group.c",
          "if (i != group->rank && !member_done(group, &group->members[i]))", "if (0)")],
