@@ -13,6 +13,10 @@
 #define MEGA (1u << 20)
 #define CREW "crew"
 
+void test_before_load(const void *p);
+bool test_hold_store(uint32_t *p, uint32_t value);
+void test_at_fence(void);
+
 // The heart's thread loads, too, and means nothing.
 static _Thread_local void (*on_load)(const void *p);
 
