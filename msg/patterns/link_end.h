@@ -35,6 +35,7 @@ struct msg_link {
 	bool for_space;         /* the app waits for the other end to release something */
 	char name[WIRE_NAME + 1];
 	uint64_t conversation, session, last_session;
+	uint64_t confirmed;        /* listening end: the last session that the other end said it completed */
 	uint64_t tried[LINK_TRIED_MAX]; /* sessions begun since the last one that was completed */
 	unsigned tries;
 	uint64_t peer_expected;    /* said in the HELLO, meant with the GO */

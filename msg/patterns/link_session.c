@@ -12,7 +12,8 @@
  * and keeps those that the other has not released; a greeting says which one each wants next.
  * Sessions have random names, so that an end that was put back to an earlier state is found out:
  * it doesn't know the last one. The connecting end may have missed the ANSWER of some sessions
- * that the listening end has completed; those it remembers as tried.
+ * that the listening end has completed; those it remembers as tried. The listening end may have missed
+ * the GO of the last one that it answered; any earlier one it has got, or it never comes.
  */
 #include "msg/patterns/link_end.h"
 
@@ -179,12 +180,13 @@ static void take_hello(struct link_seat *seat, const struct link_hello *hello)
 		return;
 	}
 	if (!hello->conversation || !hello->session || !numbers_fit(link, hello) ||
-		(!link->conversation && hello->last_session)) {
+		(hello->last_session != link->confirmed && hello->last_session != link->last_session)) {
 		reset(seat);
 		return;
 	}
 	link->conversation = hello->conversation;
 	link->session = hello->session;
+	link->confirmed = hello->last_session;
 	link->peer_expected = hello->expected;
 	seat->heard_hello = true;
 	if (send_hello(seat, LINK_ANSWER))
@@ -218,6 +220,7 @@ static void greet(struct link_seat *seat, const struct link_head *head, const st
 	if (head->type == LINK_RESET && (seat->heard_hello || !link->listens)) {
 		link_break(link, -ECONNRESET);
 	} else if (head->type == LINK_GO && link->listens && seat->heard_hello) {
+		link->confirmed = link->session;
 		go_up(link, link->peer_expected);
 	} else if (head->type == (link->listens ? LINK_HELLO : LINK_ANSWER) && !seat->heard_hello &&
 		view->len == sizeof(hello)) {

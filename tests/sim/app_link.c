@@ -209,6 +209,8 @@ static void failed(struct place *place, struct post *post, int64_t err, const ch
 		reset_told(post);
 	else if (judged(post) && !app_excused())
 		sim_fail("peer %u: %s: %s", place->peer->index, what, msg_strerror(err));
+	else
+		post->oracle->reset = true;
 }
 
 static uint64_t draw_deadline(unsigned at_once)

@@ -74,13 +74,14 @@ bool conn_complete(struct conn *conn)
 void meet_listen(struct place *place)
 {
 	struct msg_channel_options options = { 0 };
+	// A liar may be about to take it for ever.
+	unsigned most = sim.config.lies && sim.config.links ? 20 : 200, i;
 	int err = -EADDRINUSE;
-	unsigned i;
 
 	if (sim.config.starts)
 		options.start = 64 * sim_pick(64);
 	// Its former life may not be buried yet.
-	for (i = 0; i < 200 && err == -EADDRINUSE; i++) {
+	for (i = 0; i < most && err == -EADDRINUSE; i++) {
 		if (i)
 			msg_sleep_until(sim.now + 2 * MS);
 		err = msg_listen(place->region, meet_name(place->peer->index),

@@ -187,12 +187,14 @@ static void configure_limits(struct sim_config *c)
 	// Who seeks looks often: longer polling would cost more than it shows.
 	if (c->links && c->spin_ns == 5000)
 		c->spin_ns = 500;
+	// Who comes again waits long for a name that a liar is about to take.
+	if (c->lies)
+		c->replugs = 0;
 	// What a lie owes is to be seen soon.
 	if (c->lies == LIES_POINTED) {
 		c->patience = 4;
 		c->idle = 30;
 		c->naps = 0;
-		c->replugs = 0;
 		c->small_rings = chance("small-rings", 40);
 	}
 }

@@ -114,7 +114,8 @@ SCENARIOS = {
     "group-verdict-forgotten": "aim=verdict,groups,messages=0,contests=0,peers=3/4,stalls=1,kills=3,regions=1",
     "link-not-rewound": REPLUGGED,
     "link-takes-again": REPLUGGED,
-    "link-session-not-compared": REPLUGGED,
+    "link-session-not-compared": "links,replugs=16,put-backs=256,messages=8/24,peers=2,contests=0,regions=1,churn=0,"
+                                 "loyal,kills=0",
     "link-tries-forgotten": REPLUGGED,
     "link-answer-not-noted": REPLUGGED,
     "link-flush-when-sent": "links,messages=8",
@@ -564,7 +565,10 @@ MUTANTS = {
          "\t\tif (head.number == link->expected) {", "\t\tif (head.number <= link->expected) {")],
     "link-session-not-compared": [("patterns/link_session.c",
          "!numbers_fit(link, hello) || (hello->last_session != link->last_session &&\n"
-         "\t\t\t!was_tried(link, hello->last_session))) {", "!numbers_fit(link, hello)) {")],
+         "\t\t\t!was_tried(link, hello->last_session))) {", "!numbers_fit(link, hello)) {"),
+        ("patterns/link_session.c",
+         "\t\t(hello->last_session != link->confirmed && hello->last_session != link->last_session)) {",
+         "\t\t(!link->conversation && hello->last_session)) {")],
     "link-tries-forgotten": [("patterns/link_session.c",
          "\tlink->tried[link->tries++] = link->session;\n", "")],
     "link-answer-not-noted": [("patterns/link_session.c",
