@@ -23,6 +23,15 @@ int64_t msg_write(struct msg_channel *channel, const void *data, size_t len, uin
 	return done ? (int64_t)done : err;
 }
 
+// Of a part of a message nothing is given back yet, and all the same it must have been ours to read.
+static int still_ours(struct msg_channel *channel)
+{
+	if (channel->error || channel_slot_ours(channel))
+		return 0;
+	presence_check_self(channel->region);
+	return channel->error;
+}
+
 int64_t msg_read(struct msg_channel *channel, void *data, size_t size, uint64_t deadline)
 {
 	const void *from;
@@ -48,20 +57,18 @@ int64_t msg_read(struct msg_channel *channel, void *data, size_t size, uint64_t 
 			n = size - done;
 		region_copy_out(channel->region->context->ops->copy_out, (uint8_t *)data + done,
 			(const uint8_t *)from + channel->stream_offset, n);
-		done += n;
 		channel->stream_offset += n;
 		if (channel->stream_offset < len) {
-			// Nothing is given back yet, and all the same it must have been ours to read.
-			if (channel->error || channel_slot_ours(channel))
-				break;
-			presence_check_self(channel->region);
-			return channel->error;
+			err = still_ours(channel);
+		} else {
+			channel_step(channel, header);
+			channel->stream_offset = 0;
+			err = channel_received(channel, channel->rx.head, 1, len);
 		}
-		channel_step(channel, header);
-		channel->stream_offset = 0;
-		err = channel_received(channel, channel->rx.head, 1, len);
+		// What was given back before was ours to read, and nobody else is told of it any more.
 		if (err)
-			return err;
+			return done ? (int64_t)done : err;
+		done += n;
 	}
 	return (int64_t)done;
 }

@@ -292,7 +292,8 @@ int msg_release(struct msg_channel *channel, unsigned count);
 
 /* Bytes as a stream on top: message borders vanish. msg_write sends all len bytes, or returns how
  * many went (at least 1) when the deadline ends it; msg_read returns 1..size bytes, 0 at the
- * orderly end of the stream. Use either messages or the stream on a channel, not both. */
+ * orderly end of the stream; what ends it behind some bytes is told by the next call. Use either
+ * messages or the stream on a channel, not both. */
 int64_t msg_write(struct msg_channel *channel, const void *data, size_t len, uint64_t deadline);
 int64_t msg_read(struct msg_channel *channel, void *data, size_t size, uint64_t deadline);
 

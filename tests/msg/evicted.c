@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "msg/layout.h"
+#include "msg/internal.h"
 #include "tests/msg/harness.h"
 
 #define MEGA (1u << 20)
@@ -252,6 +252,63 @@ static void no_length(void)
 	}
 }
 
+/* Taken for dead while it copies the second of two messages. */
+static struct {
+	struct msg_wait_ops ops;
+	void (*copy_out)(void *data, const void *region, size_t len);
+	uint64_t *claim;
+	unsigned copies;
+} lost;
+
+static void lost_copy(void *data, const void *region, size_t len)
+{
+	lost.copy_out(data, region, len);
+	if (++lost.copies == 2)
+		*lost.claim = CLAIM_WITH(*lost.claim, CLAIM_DEAD);
+}
+
+/* Bytes of a stream that were given back are read, though the peer is evicted behind them; those that were not
+ * are their sender's to know. With the second message whole, and with a part of it. */
+static void read_before(void)
+{
+	static const size_t sizes[] = { 3000, 1500 };
+	uint8_t first[1000], second[1200], data[3000];
+	struct msg_span span;
+	unsigned way;
+
+	test_fill(first, sizeof(first), 1);
+	test_fill(second, sizeof(second), 2);
+	for (way = 0; way < 2; way++) {
+		const char *path = test_region(MEGA);
+		struct msg_region *it = test_attach_patient(path, "it");
+		struct msg_region *other = test_attach_patient(path, "other");
+		struct msg_listener *listener;
+		struct msg_channel *sender, *receiver;
+
+		OK(msg_listen(it, "it", NULL, &listener));
+		meet(other, listener, &sender, &receiver);
+		EQUAL(msg_write(sender, first, sizeof(first), in_ms(20000)), sizeof(first));
+		EQUAL(msg_write(sender, second, sizeof(second), in_ms(20000)), sizeof(second));
+		lost.ops = *it->context->ops;
+		lost.copy_out = lost.ops.copy_out;
+		lost.ops.copy_out = lost_copy;
+		lost.claim = &it->slot->claim;
+		lost.copies = 0;
+		it->context->ops = &lost.ops;
+		EQUAL(msg_read(receiver, data, sizes[way], 0), sizeof(first));
+		EQUAL(lost.copies, 2);
+		CHECK(test_filled(data, sizeof(first), 1));
+		EQUAL(msg_read(receiver, data, sizeof(data), 0), -ESTALE);
+		EQUAL(msg_leave(it), -ESTALE);
+		EQUAL(msg_recv(sender, data, sizeof(data), in_ms(20000)), -EPIPE);
+		OK(msg_unreleased(sender, 0, &span));
+		EQUAL(span.len, sizeof(second));
+		CHECK(test_filled(span.data, span.len, 2));
+		EQUAL(msg_unreleased(sender, 1, &span), -ENOENT);
+		OK(msg_leave(other));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -261,6 +318,7 @@ int main(int argc, char **argv)
 		{ "by_the_rules", by_the_rules, 0 },
 		{ "garbage", garbage, 0 },
 		{ "no_length", no_length, 0 },
+		{ "read_before", read_before, 0 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

@@ -368,7 +368,7 @@ void sim_copy_in(void *region, const void *data, size_t len)
 void sim_copy_out(void *data, const void *region, size_t len)
 {
 	const uint8_t *from = region;
-	uint8_t *to = data;
+	uint8_t *to = data, *first = data;
 	const struct sim_seat *seat;
 
 	// What an app gives to be kept may lie anywhere, and mostly in its own memory.
@@ -393,8 +393,11 @@ void sim_copy_out(void *data, const void *region, size_t len)
 		len -= n;
 	}
 	seat = &sim.running->seat[(uint64_t)((const uint8_t *)region - sim_base) / SIM_SPAN];
-	if (seat->slot >= 0 && sim.config.atomic && slot_word(seat, 0) != seat->life)
-		sim.running->blind = true;
+	if (seat->slot < 0 || !sim.config.atomic || slot_word(seat, 0) == seat->life)
+		return;
+	if (!sim.running->blind)
+		sim.running->blind_from = first;
+	sim.running->blind = true;
 }
 
 /* ---- the heart ---- */

@@ -46,6 +46,7 @@ SCENARIOS = {
     "head-read-as-words": "lies=pointed,queues,messages=8,regions=1,contests=0,churn=0",
     "evicted-reads-a-part": "streams=256,stalls=2/3,messages=24,peers=2/3,contests=0,topics=0,buffers=80",
     "evicted-reads-on": STOPPED_READERS,
+    "evicted-forgets-what-it-read": STOPPED_READERS + ",streams=256",
     "scans-when-gone": "aim=status,pulled-still,stalls=4,unplugs=4,peers=3,topics=0,contests=0,regions=1,"
                        "churn=256,messages=0/1,sudden,death=10",
     "answers-when-gone": GONE_STILL,
@@ -357,9 +358,9 @@ MUTANTS = {
          "\twhile (region->buffers) {",
          "\twhile (0) {")],
     "stream-offset-kept": [("stream.c",
-         "\t\tchannel_step(channel, header);\n"
-         "\t\tchannel->stream_offset = 0;",
-         "\t\tchannel_step(channel, header);")],
+         "\t\t\tchannel_step(channel, header);\n"
+         "\t\t\tchannel->stream_offset = 0;",
+         "\t\t\tchannel_step(channel, header);")],
     "views-given-back-at-once": [("transfer.c",
          "\t\tchannel->view_end[slot] = channel->rx.head;",
          "\t\tchannel->view_end[slot] = channel->rx.head;\n"
@@ -400,8 +401,11 @@ MUTANTS = {
     "evicted-reads-on": [("transfer.c",
          "\t\treturn channel->error == -ESTALE ? -ESTALE : 0;", "\t\treturn 0;")],
     "evicted-reads-a-part": [("stream.c",
-         "\t\t\tif (channel->error || channel_slot_ours(channel))\n\t\t\t\tbreak;\n",
-         "\t\t\tbreak;\n")],
+         "\tif (channel->error || channel_slot_ours(channel))\n\t\treturn 0;\n",
+         "\treturn 0;\n")],
+    "evicted-forgets-what-it-read": [("stream.c",
+         "\t\tif (err)\n\t\t\treturn done ? (int64_t)done : err;\n\t\tdone += n;",
+         "\t\tif (err)\n\t\t\treturn err;\n\t\tdone += n;")],
     "closes-when-gone": [("channel.c",
          "\tif (region->error)\n\t\tchannel_forget(channel);\n\telse\n"
          "\t\tlinger_check(channel);", "\tlinger_check(channel);")],

@@ -152,6 +152,7 @@ struct sim_peer {
 	uint64_t deed[SIM_DEEDS]; /* that it saw meanwhile, of whomever */
 	unsigned deeds;
 	bool blind;              /* read a payload when its slot was another's already */
+	const uint8_t *blind_from; /* ... the first one of a call, into there */
 	/* port */
 	struct msg_wait_ops wait_ops;
 	struct msg_context *context;
