@@ -17,8 +17,9 @@
 
 #define WAITS 200 /* looks, 50 us apart, at a claim that is not decided */
 
+// *kind: of who has that state.
 static uint32_t other_state(const struct msg_region *region, uint32_t slot, unsigned index,
-	const char name[WIRE_NAME])
+	const char name[WIRE_NAME], uint32_t *kind)
 {
 	const struct wire_endpoint *endpoint = &region_slot(region, slot)->endpoint[index];
 	// Pairs with the release that published the name.
@@ -28,6 +29,7 @@ static uint32_t other_state(const struct msg_region *region, uint32_t slot, unsi
 	if ((state & 3) == ENDPOINT_FREE)
 		return 0;
 	name_read(other, endpoint->name);
+	*kind = region_load32(&endpoint->kind);
 	if (!name_equal(other, name) || region_load_acquire32(&endpoint->state) >> 2 != state >> 2)
 		return 0;
 	return state;
@@ -43,15 +45,18 @@ bool endpoint_find(struct msg_region *region, const char name[WIRE_NAME],
 		if (!region->view[i].life || i == region->index)
 			continue;
 		for (k = 0; k < WIRE_ENDPOINTS; k++) {
-			uint32_t state = other_state(region, i, k, name);
+			uint32_t kind = 0, state = other_state(region, i, k, name, &kind);
 
-			if ((state & 3) != ENDPOINT_FIRM)
+			// Generations are those of one life: of the next one's all else may be.
+			if ((state & 3) != ENDPOINT_FIRM ||
+				region_load_acquire64(&region_slot(region, i)->claim) !=
+					region->view[i].life)
 				continue;
 			*place = (struct endpoint_place){
 				.slot = i,
 				.index = k,
 				.generation = state >> 2,
-				.kind = region_load32(&region_slot(region, i)->endpoint[k].kind),
+				.kind = kind,
 				.life = region->view[i].life,
 			};
 			return true;
@@ -71,7 +76,7 @@ static int judge(struct msg_region *region, const char name[WIRE_NAME])
 		if (!region->view[i].life || i == region->index)
 			continue;
 		for (k = 0; k < WIRE_ENDPOINTS; k++) {
-			uint32_t state = other_state(region, i, k, name) & 3;
+			uint32_t kind = 0, state = other_state(region, i, k, name, &kind) & 3;
 
 			if (state == ENDPOINT_FIRM ||
 				(state == ENDPOINT_TENTATIVE && i < region->index))

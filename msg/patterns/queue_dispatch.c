@@ -8,17 +8,6 @@
  */
 #include "msg/patterns/queue_dispatch.h"
 
-// Does something else than a dispatcher have the name? A second look says whether the kind seen belongs
-// to the endpoint seen.
-static bool is_foreign(struct msg_dispatcher *d, const struct endpoint_place *place)
-{
-	struct endpoint_place again;
-
-	return place->kind != KIND_QUEUE && endpoint_find(d->pattern.region, d->name, &again) &&
-	       again.slot == place->slot && again.index == place->index &&
-	       again.generation == place->generation;
-}
-
 // Is it time to say that something else has the name? Not each time that the app asks: who only has
 // to write a kind for it must not keep those awake that stand by.
 static bool foreign_news(const struct msg_dispatcher *d)
@@ -39,7 +28,7 @@ static void try_name(struct msg_dispatcher *d)
 	d->looked = region->context->last_scan_ns;
 	d->foreign = false;
 	if (endpoint_find(region, d->name, &place)) {
-		d->foreign = is_foreign(d, &place);
+		d->foreign = place.kind != KIND_QUEUE;
 		return;
 	}
 	err = endpoint_listen(region, d->name, &d->options, KIND_QUEUE, &d->listener);

@@ -255,6 +255,58 @@ static void verdict_of_the_dead(void)
 	OK(msg_leave(b));
 }
 
+/* ---- a name that changes hands ---- */
+
+static struct {
+	struct wire_slot *slot;
+	uint64_t successor; /* who has the slot by then; 0: the same */
+	unsigned times;
+} handed;
+
+// What was looked at gives the name up; its place is then another name's, in its next use or in another life.
+static void hand_over(const void *p)
+{
+	struct wire_endpoint *endpoint = &handed.slot->endpoint[0];
+
+	if (p != &endpoint->kind || handed.times++)
+		return;
+	strcpy(endpoint->name, "another");
+	endpoint->kind = KIND_MESSAGES;
+	if (handed.successor)
+		handed.slot->claim = handed.successor;
+	else
+		endpoint->state += 1 << 2;
+}
+
+// The kind of what is found is that of who had the name.
+static void name_handed_over(void)
+{
+	unsigned way;
+
+	for (way = 0; way < 2; way++) {
+		const char *path = test_region(MEGA);
+		struct msg_region *a = test_attach_patient(path, "has it");
+		struct msg_region *b = test_attach_patient(path, "looks");
+		struct endpoint_place place;
+		struct msg_listener *name;
+
+		OK(endpoint_listen(a, crew_name, NULL, KIND_GROUP, &name));
+		presence_scan(b);
+		CHECK(endpoint_find(b, crew_name, &place));
+		EQUAL(place.kind, KIND_GROUP);
+		handed.slot = region_slot(b, a->index);
+		handed.successor = way ? a->life + (1ull << 32) : 0;
+		handed.times = 0;
+		on_load = hand_over;
+		CHECK(!endpoint_find(b, crew_name, &place));
+		on_load = NULL;
+		EQUAL(handed.times, 1);
+		handed.slot->claim = a->life;
+		OK(msg_leave(b));
+		OK(msg_leave(a));
+	}
+}
+
 /* ---- land of a region that is gone ---- */
 
 static unsigned loads;
@@ -446,6 +498,7 @@ int main(int argc, char **argv)
 		{ "two_founders", two_founders, 0 },
 		{ "verdict_of_who_left", verdict_of_who_left, 0 },
 		{ "verdict_of_the_dead", verdict_of_the_dead, 0 },
+		{ "name_handed_over", name_handed_over, 0 },
 		{ "land_when_gone", land_when_gone, 0 },
 		{ "joins_while_told", joins_while_told, 0 },
 		{ "record_taken_back", record_taken_back, 0 },
