@@ -125,18 +125,44 @@ static bool slot_search(struct msg_region *region)
 
 // Looks before each store whether the slot is still ours: whoever was stopped in here for longer
 // than the death time must not wipe what a successor has begun. False: it isn't.
-static bool slot_initialise(struct msg_region *region)
+static bool words_clear(struct msg_region *region, uint64_t *word, const uint64_t *end)
 {
-	struct wire_slot *slot = region->slot;
-	// Groups, endpoints, deeds and control blocks lie one behind the other.
-	uint64_t *word = &slot->group.name;
-	uint64_t *end = (uint64_t *)slot_channel(region, region->index, region->geo.channels);
-
 	for (; word < end; word++) {
-		if (region_load64(&slot->claim) != region->life)
+		if (region_load64(&region->slot->claim) != region->life)
 			return false;
 		region_store64(word, 0);
 	}
+	return true;
+}
+
+// What a block is called goes on from life to life: a listener's refusal of a former use, which stays to be
+// read and names no life, must not pass for one of ours. False: the slot isn't ours.
+static bool block_initialise(struct msg_region *region, uint32_t index)
+{
+	uint64_t *word = (uint64_t *)slot_channel(region, region->index, index);
+	uint64_t *end = word + sizeof(struct wire_channel) / sizeof(*word);
+	// Anybody may have written there: far from the end, since 0 must be no use's.
+	uint32_t generation = STATUS_GENERATION(region_load64(word)) & 0x7fffffff;
+
+	if (region_load64(&region->slot->claim) != region->life)
+		return false;
+	region_store64(word, STATUS(generation, CHANNEL_FREE));
+	region->generation[index] = generation;
+	return words_clear(region, word + 1, end);
+}
+
+static bool slot_initialise(struct msg_region *region)
+{
+	struct wire_slot *slot = region->slot;
+	uint32_t i;
+
+	// Groups, endpoints and deeds lie one behind the other, and then the control blocks.
+	if (!words_clear(region, &slot->group.name,
+		(uint64_t *)slot_channel(region, region->index, 0)))
+		return false;
+	for (i = 0; i < region->geo.channels; i++)
+		if (!block_initialise(region, i))
+			return false;
 	region_store64(&slot->sleeps, 0);
 	region_store64(&slot->rescues, 0);
 	region_store64(&slot->resets, 0);

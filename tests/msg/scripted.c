@@ -10,6 +10,7 @@
 #include <isthmus/msg_call.h>
 #include <isthmus/msg_link.h>
 #include <isthmus/msg_queue.h>
+#include <isthmus/msg_topic.h>
 #include "msg/internal.h"
 #include "tests/msg/harness.h"
 
@@ -581,6 +582,36 @@ static void link_waits_for_room(void)
 	OK(msg_leave(b));
 }
 
+/* ---- one who comes to the place of one that was refused ---- */
+
+static void refuse_one(void)
+{
+	struct msg_channel *channel;
+
+	EQUAL(msg_accept(hasty, &channel, 0), -EAGAIN);
+}
+
+static void refused_before(void)
+{
+	struct msg_options two_slots = { .slots = 2, .death_ns = PATIENT_DEATH, .name = "listens" };
+	const char *path = test_region(MEGA);
+	struct msg_region *a, *b;
+	struct msg_subscription *subscription;
+	struct msg_channel *channel;
+
+	OK(msg_attach(path, &two_slots, &b));
+	OK(msg_listen(b, "hasty", NULL, &hasty));
+	a = test_attach(path, "former");
+	test_at_sleep(a, refuse_one);
+	EQUAL(msg_subscribe(a, "hasty", NULL, &subscription, in_ms(20000)), -EPROTOTYPE);
+	OK(msg_leave(a));
+	a = test_attach(path, "latter");
+	test_at_sleep(a, answer_and_close);
+	OK(msg_connect(a, "hasty", NULL, &channel, in_ms(20000)));
+	OK(msg_leave(a));
+	OK(msg_leave(b));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -594,6 +625,7 @@ int main(int argc, char **argv)
 		{ "closed_at_once", closed_at_once, 0 },
 		{ "live_figures", live_figures, 0 },
 		{ "link_waits_for_room", link_waits_for_room, 0 },
+		{ "refused_before", refused_before, 0 },
 	};
 
 	return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

@@ -223,7 +223,7 @@ MUTANTS = {
          "\t\treturn false;",
          "\tregion_store64(&slot->claim, life);")],
     "clears-a-successor": [("presence.c",
-         "\t\tif (region_load64(&slot->claim) != region->life)\n"
+         "\t\tif (region_load64(&region->slot->claim) != region->life)\n"
          "\t\t\treturn false;\n"
          "\t\tregion_store64(word, 0);",
          "\t\tregion_store64(word, 0);")],
