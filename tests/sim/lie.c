@@ -188,7 +188,7 @@ static void lie_status(struct sim_seat *seat, const struct msg_channel *c)
 		return;
 	flicker.left = 0;
 	if (oracle_owed(seat, c, values[which]))
-		seat->peer->mute_until = sim.now + 500 * MS;
+		seat->peer->mute_until = sim.now + 500 * MS * sim.config.regions;
 }
 
 static void lie_block(struct sim_seat *seat, const struct msg_channel *c)

@@ -140,7 +140,8 @@ bool oracle_owed(const struct sim_seat *seat, const struct msg_channel *channel,
 	if (owed.at || !end || end->over || sim.config.stalls || !sim.config.atomic ||
 		sim.config.queues || sim.config.groups)
 		return false;
-	owed.at = sim.now + 400 * MS;
+	// Who waits for its name in another region, which may take 400 ms, doesn't look at this one.
+	owed.at = sim.now + 400 * MS * sim.config.regions;
 	owed.status = status;
 	owed.word = &channel->mine->status;
 	owed.end = end;
