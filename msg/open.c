@@ -16,13 +16,19 @@ static uint64_t find_answer(const struct msg_channel *channel, uint32_t *index)
 	for (i = 0; i < region->geo.channels; i++) {
 		const struct wire_channel *theirs = slot_channel(region, channel->peer_slot, i);
 		// Pairs with the release in channel_set_state.
-		uint64_t status = region_load_acquire64(&theirs->status);
+		uint64_t status = region_load_acquire64(&theirs->status), again;
 
 		if ((STATUS_STATE(status) != CHANNEL_OPEN && STATUS_STATE(status) != CHANNEL_CLOSED) ||
 			region_load32(&theirs->peer_slot) != region->index ||
 			region_load64(&theirs->peer_life) != region->life ||
 			region_load32(&theirs->peer_index) != channel->index ||
 			region_load32(&theirs->peer_generation) != channel->generation)
+			continue;
+		// What names us may be the block's next use, whose answer is only being written.
+		region_order_loads();
+		again = region_load_acquire64(&theirs->status);
+		if (STATUS_GENERATION(again) != STATUS_GENERATION(status) ||
+			STATUS_STATE(again) == CHANNEL_FREE)
 			continue;
 		*index = i;
 		return STATUS(STATUS_GENERATION(status), CHANNEL_OPEN);

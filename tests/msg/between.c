@@ -307,6 +307,51 @@ static void name_handed_over(void)
 	}
 }
 
+/* ---- an answer in a block that was another channel's ---- */
+
+static struct {
+	const struct connecting *asks;
+	struct wire_channel *block;
+	unsigned times;
+} reused;
+
+// The former channel has ended; of the answer all but the status is written.
+static void answer_halfway(const void *p)
+{
+	if (p != &reused.block->peer_slot || reused.times++)
+		return;
+	reused.block->status = STATUS(1, CHANNEL_FREE);
+	reused.block->peer_slot = reused.asks->region->index;
+	reused.block->peer_life = reused.asks->region->life;
+	reused.block->peer_index = reused.asks->channel->index;
+	reused.block->peer_generation = reused.asks->channel->generation;
+}
+
+static void half_an_answer(void)
+{
+	const char *path = test_region(MEGA);
+	struct msg_region *a = test_attach_patient(path, "answers");
+	struct msg_region *b = test_attach_patient(path, "asks");
+	struct msg_listener *listener;
+	struct msg_channel *channel;
+	struct connecting c;
+
+	OK(msg_listen(a, "answers", NULL, &listener));
+	presence_scan(b);
+	OK(connect_begin(&c, b, "answers", NULL, KIND_MESSAGES));
+	reused.asks = &c;
+	reused.block = slot_channel(b, a->index, 0);
+	reused.block->status = STATUS(1, CHANNEL_CLOSED);
+	on_load = answer_halfway;
+	EQUAL(connect_step(&c, &channel), -EAGAIN);
+	on_load = NULL;
+	CHECK(reused.times);
+	memset(reused.block, 0, sizeof(*reused.block));
+	connect_abandon(&c);
+	OK(msg_leave(b));
+	OK(msg_leave(a));
+}
+
 /* ---- land of a region that is gone ---- */
 
 static unsigned loads;
@@ -499,6 +544,7 @@ int main(int argc, char **argv)
 		{ "verdict_of_who_left", verdict_of_who_left, 0 },
 		{ "verdict_of_the_dead", verdict_of_the_dead, 0 },
 		{ "name_handed_over", name_handed_over, 0 },
+		{ "half_an_answer", half_an_answer, 0 },
 		{ "land_when_gone", land_when_gone, 0 },
 		{ "joins_while_told", joins_while_told, 0 },
 		{ "record_taken_back", record_taken_back, 0 },
