@@ -20,7 +20,7 @@ import threading
 
 SEEDS = 5000  # the budget of each, in the scenario that shows it
 PLAIN_SEEDS = 20000  # ... where the scenario is left to the seed, or no narrower one was found
-PATIENT = ["block-of-another-blamed", "run-given-back-early"]
+PATIENT = ["block-of-another-blamed", "run-given-back-early", "judges-when-gone"]
 
 GONE_STILL = "delicate,aim=claim,meeting=pulled,pulled-still,stalls=6,unplugs=6,peers=3,topics=0,contests=0," \
              "regions=1,churn=256,messages=0/1,death=10"
@@ -76,7 +76,8 @@ SCENARIOS = {
     "released-after-generation": "starts,aim=generation,buffers=128,messages=24,lengths=long,kills=0,topics=0,"
                                  "contests=0,regions=1,churn=256",
     "end-before-drained": "aim=land,messages=1/2,kills=0,topics=0,contests=0,churn=256,regions=1",
-    "refuses-when-gone": "aim=deed,unplugs=6,sudden,regions=1,churn=256,peers=3/4,contests=0,messages=0/1,topics=0",
+    "refuses-when-gone": "meeting=pulled,aim=deed,unplugs=6,regions=1,churn=256,peers=3/4,slots=4,contests=0,"
+                         "messages=0/1,topics=0",
     "publishes-when-gone": "delicate,aim=claim,pulled-still,stalls=6,unplugs=6,sudden,peers=3,topics,contests=0,"
                            "regions=1,messages=0,death=10",
     "opens-the-dead": "waits,aim=status,kills=3,death=10,backing=20,peers=3,messages=0/1,churn=256,topics=0,"
