@@ -47,8 +47,6 @@ SCENARIOS = {
     "evicted-reads-a-part": "streams=256,stalls=2/3,messages=24,peers=2/3,contests=0,topics=0,buffers=80",
     "evicted-reads-on": STOPPED_READERS,
     "evicted-forgets-what-it-read": STOPPED_READERS + ",streams=256",
-    "kind-of-another": "aim=endpoint,groups,kills=3,stalls=3,death=100,tick=2,messages=0,contests=2,peers=3/4,"
-                       "regions=1",
     "scans-when-gone": "aim=status,pulled-still,stalls=4,unplugs=4,peers=3,topics=0,contests=0,regions=1,"
                        "churn=256,messages=0/1,sudden,death=10",
     "answers-when-gone": GONE_STILL,
@@ -409,9 +407,6 @@ MUTANTS = {
     "evicted-forgets-what-it-read": [("stream.c",
          "\t\tif (err)\n\t\t\treturn done ? (int64_t)done : err;\n\t\tdone += n;",
          "\t\tif (err)\n\t\t\treturn err;\n\t\tdone += n;")],
-    "kind-of-another": [("endpoint.c",
-         "\t\t\t\t.kind = kind,\n",
-         "\t\t\t\t.kind = region_load32(&region_slot(region, i)->endpoint[k].kind),\n")],
     "closes-when-gone": [("channel.c",
          "\tif (region->error)\n\t\tchannel_forget(channel);\n\telse\n"
          "\t\tlinger_check(channel);", "\tlinger_check(channel);")],
