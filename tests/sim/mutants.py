@@ -126,7 +126,8 @@ SCENARIOS = {
     "link-head-read-as-words": "links,lies=pointed,messages=8,contests=0",
     "link-listens-no-more": "links,unplugs=4,sudden,death=100,peers=2/3,contests=0,idle=30,patience=4,replugs=8",
     "link-due-before-it-asks": "links",
-    "link-want-forgotten": "links",
+    "link-want-forgotten": "links,kills=0,fences,atomic,ground=doorbell/futex,messages=24,lengths=long,contests=0,"
+                           "patience=60/200,idle=100",
 }
 
 # No scenario shows it: a peer must join between a store and the look around behind it, and sleep before that store
