@@ -10,7 +10,7 @@
 
 static struct app apps[SIM_PEERS];
 
-void app_check_deadline(struct place *place, uint64_t deadline, uint64_t stalled, const char *what)
+void app_check_deadline(struct place *place, uint64_t deadline, uint64_t away, const char *what)
 {
 	// Who stands by takes the name on the way, and waits for another's half a claim.
 	uint64_t slack = SLACK + (sim.config.queues || sim.config.groups ? CLAIM_TIME : 0);
@@ -18,7 +18,7 @@ void app_check_deadline(struct place *place, uint64_t deadline, uint64_t stalled
 	// So does a link whose name another one is about to take.
 	slack += sim.config.links ? 2 * LISTEN_TIME : 0;
 
-	if (sim.now > deadline + slack + (place->peer->stalled_ns - stalled))
+	if (sim.now > deadline + slack + (place->peer->away_ns - away))
 		sim_fail("peer %u: %s returned %llu us after its deadline", place->peer->index,
 			what, (unsigned long long)((sim.now - deadline) / US));
 }
@@ -101,7 +101,7 @@ static void wait_for_all(struct app *app)
 {
 	struct msg_wait_item items[SIM_REGIONS * (2 * CONNS + 8 + 2 * SIM_PEERS) + 1];
 	uint64_t deadline = sim.now + 1 + sim_pick(sim.config.idle * MS);
-	uint64_t stalled = app->peer->stalled_ns;
+	uint64_t away = app->peer->away_ns;
 	unsigned n = 0, i;
 	int ready;
 
@@ -116,7 +116,7 @@ static void wait_for_all(struct app *app)
 		return;
 	}
 	ready = msg_wait(items, n, deadline);
-	app_check_deadline(&app->place[0], deadline, stalled, "msg_wait");
+	app_check_deadline(&app->place[0], deadline, away, "msg_wait");
 	for (i = 0; ready > 0 && i < n; i++) {
 		ready -= items[i].ready;
 		if (sim.config.waits && items[i].ready && items[i].type == MSG_WAIT_RECV)

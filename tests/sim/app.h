@@ -153,7 +153,7 @@ struct app {
 
 /* ---- app.c ---- */
 /* A call with a deadline returned. */
-void app_check_deadline(struct place *place, uint64_t deadline, uint64_t stalled, const char *what);
+void app_check_deadline(struct place *place, uint64_t deadline, uint64_t away, const char *what);
 /* Did the call fail because this peer lost its place in the region? */
 bool app_lost(struct place *place, int64_t err);
 /* Is its slot another's, or nobody's, by now? Then what it sees in the region may be anything, and the

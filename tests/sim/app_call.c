@@ -127,13 +127,13 @@ static void connect_caller(struct place *place, unsigned to)
 {
 	struct calls *c = &place->calls;
 	struct msg_call_options options = { .channel = { .ring = 1024 }, .calls = 1 + sim_pick(8) };
-	uint64_t deadline = sim.now + sim_pick(20 * MS), stalled = place->peer->stalled_ns;
+	uint64_t deadline = sim.now + sim_pick(20 * MS), away = place->peer->away_ns;
 	int err;
 
 	c->tries[to]++;
 	fault_moment(place->peer);
 	err = msg_caller_open(place->region, server_name(to), &options, &c->caller[to], deadline);
-	app_check_deadline(place, deadline, stalled, "msg_caller_open");
+	app_check_deadline(place, deadline, away, "msg_caller_open");
 	if (!err) {
 		c->wanted[to] = false;
 		c->under_way[to] = 0;

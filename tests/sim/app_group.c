@@ -25,13 +25,13 @@ static void part(struct place *place)
 static void gather(struct place *place)
 {
 	struct crew *c = &place->crew;
-	uint64_t deadline = sim.now + sim_pick(60 * MS), stalled = place->peer->stalled_ns;
+	uint64_t deadline = sim.now + sim_pick(60 * MS), away = place->peer->away_ns;
 	int err;
 
 	c->tries++;
 	fault_moment(place->peer);
 	err = msg_group_join(place->region, "crew", sim.config.group_size, &c->group, deadline);
-	app_check_deadline(place, deadline, stalled, "msg_group_join");
+	app_check_deadline(place, deadline, away, "msg_group_join");
 	if (!err) {
 		c->rank = msg_group_rank(c->group);
 		c->call = 0;
@@ -71,7 +71,7 @@ static void call_once(struct place *place)
 {
 	struct crew *c = &place->crew;
 	uint64_t deadline = sim_chance(128) ? 0 : sim.now + sim_pick(20 * MS);
-	uint64_t stalled = place->peer->stalled_ns;
+	uint64_t away = place->peer->away_ns;
 	int64_t result;
 
 	if (!c->under_way) {
@@ -83,7 +83,7 @@ static void call_once(struct place *place)
 	app_reads(place);
 	result = do_call(place, deadline);
 	app_has_read(place, result);
-	app_check_deadline(place, deadline ? deadline : sim.now, stalled, "a call in a group");
+	app_check_deadline(place, deadline ? deadline : sim.now, away, "a call in a group");
 	c->under_way = result == -EAGAIN || result == -ETIMEDOUT || result == -EMSGSIZE ||
 		       result == -ENOSPC;
 	if (c->under_way && sim.config.quits && sim_chance(sim.config.quits))

@@ -246,7 +246,7 @@ static void finish(struct place *place, struct post *post)
 static void send_one(struct place *place, struct post *post)
 {
 	struct sim_link *end = post->oracle;
-	uint64_t deadline = draw_deadline(128), stalled = place->peer->stalled_ns;
+	uint64_t deadline = draw_deadline(128), away = place->peer->away_ns;
 	unsigned len;
 	int err;
 
@@ -263,7 +263,7 @@ static void send_one(struct place *place, struct post *post)
 	}
 	len = oracle_letter_fill(end, place->app->bytes, draw_length());
 	err = msg_link_send(post->link, place->app->bytes, len, deadline);
-	app_check_deadline(place, deadline ? deadline : sim.now, stalled, "msg_link_send");
+	app_check_deadline(place, deadline ? deadline : sim.now, away, "msg_link_send");
 	sim_trace("link end %u sends message %u: %s", end->number, end->accepted,
 		msg_strerror(err));
 	oracle_letter_sent(end, err);
@@ -273,7 +273,7 @@ static void send_one(struct place *place, struct post *post)
 static void receive_one(struct place *place, struct post *post)
 {
 	struct sim_link *end = post->oracle;
-	uint64_t deadline = draw_deadline(160), stalled = place->peer->stalled_ns;
+	uint64_t deadline = draw_deadline(160), away = place->peer->away_ns;
 	size_t size = sim_chance(240) ? LONGEST : sim_pick(60);
 	bool ready = post->ready;
 	int64_t got;
@@ -284,7 +284,7 @@ static void receive_one(struct place *place, struct post *post)
 	end->taking = true;
 	got = msg_link_recv(post->link, place->app->bytes, size, deadline);
 	end->taking = false;
-	app_check_deadline(place, deadline ? deadline : sim.now, stalled, "msg_link_recv");
+	app_check_deadline(place, deadline ? deadline : sim.now, away, "msg_link_recv");
 	sim_trace("link end %u receives message %u: %lld", end->number, end->received,
 		(long long)got);
 	app_has_read(place, got);
@@ -303,10 +303,10 @@ static void receive_one(struct place *place, struct post *post)
 static void flush(struct place *place, struct post *post)
 {
 	struct sim_link *end = post->oracle;
-	uint64_t deadline = draw_deadline(128), stalled = place->peer->stalled_ns;
+	uint64_t deadline = draw_deadline(128), away = place->peer->away_ns;
 	int err = msg_link_flush(post->link, deadline);
 
-	app_check_deadline(place, deadline ? deadline : sim.now, stalled, "msg_link_flush");
+	app_check_deadline(place, deadline ? deadline : sim.now, away, "msg_link_flush");
 	if (!err) {
 		oracle_link_flushed(end);
 		end->flushed |= end->finished;

@@ -145,7 +145,7 @@ bool meet_wanted(const struct place *place)
 
 static void try_connect(struct place *place, unsigned to)
 {
-	uint64_t deadline = sim.now + sim_pick(30 * MS), stalled = place->peer->stalled_ns;
+	uint64_t deadline = sim.now + sim_pick(30 * MS), away = place->peer->away_ns;
 	struct msg_channel_options options = {
 		.ring = sim_chance(200) ? 1024 : 0,
 		.start = sim_chance(80) ? 0xfffffe00u + 64 * sim_pick(8) : 64 * sim_pick(64),
@@ -156,7 +156,7 @@ static void try_connect(struct place *place, unsigned to)
 	place->tries[to]++;
 	fault_moment(place->peer);
 	err = msg_connect(place->region, meet_name(to), &options, &channel, deadline);
-	app_check_deadline(place, deadline, stalled, "msg_connect");
+	app_check_deadline(place, deadline, away, "msg_connect");
 	if (!err) {
 		conn_opened(place, channel, false);
 		// Now and then one after another, so that blocks and generations are used again.

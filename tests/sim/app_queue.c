@@ -83,10 +83,10 @@ static void dispatch(struct place *place)
 {
 	struct queues *q = &place->queues;
 	uint64_t deadline = sim_chance(160) ? 0 : sim.now + sim_pick(4 * MS);
-	uint64_t stalled = place->peer->stalled_ns;
+	uint64_t away = place->peer->away_ns;
 	int err = msg_dispatcher_run(q->dispatcher, deadline);
 
-	app_check_deadline(place, deadline ? deadline : sim.now, stalled, "msg_dispatcher_run");
+	app_check_deadline(place, deadline ? deadline : sim.now, away, "msg_dispatcher_run");
 	if (!err)
 		sim_trace("dispatches");
 	else if (err != -EAGAIN && err != -ETIMEDOUT && err != -ENOSPC && !app_lost(place, err) &&
@@ -106,7 +106,7 @@ static void put_one(struct place *place)
 	struct queues *q = &place->queues;
 	struct sim_item *item = oracle_item_new(q->maker);
 	uint64_t deadline = sim_chance(160) ? 0 : sim.now + sim_pick(4 * MS);
-	uint64_t stalled = place->peer->stalled_ns;
+	uint64_t away = place->peer->away_ns;
 	unsigned len;
 	int err;
 
@@ -116,7 +116,7 @@ static void put_one(struct place *place)
 	}
 	len = oracle_item_fill(item, place->app->bytes);
 	err = msg_producer_put(q->producer, place->app->bytes, len, item, deadline);
-	app_check_deadline(place, deadline ? deadline : sim.now, stalled, "msg_producer_put");
+	app_check_deadline(place, deadline ? deadline : sim.now, away, "msg_producer_put");
 	if (!err) {
 		q->left--;
 		if (q->maker->put - q->maker->results > q->producer_window)

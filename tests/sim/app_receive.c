@@ -162,7 +162,7 @@ bool conn_receive(struct place *place, struct conn *conn)
 {
 	uint64_t deadline = sim_chance(200) ? 0 :
 		sim.now + sim_random() % (sim.config.patience * MS);
-	uint64_t stalled = place->peer->stalled_ns;
+	uint64_t away = place->peer->away_ns;
 	bool there;
 
 	if (!sim.config.calls && !sim.config.queues)
@@ -170,6 +170,6 @@ bool conn_receive(struct place *place, struct conn *conn)
 	app_reads(place);
 	there = receive_some(place, conn, deadline);
 
-	app_check_deadline(place, deadline ? deadline : sim.now, stalled, "receiving");
+	app_check_deadline(place, deadline ? deadline : sim.now, away, "receiving");
 	return there;
 }

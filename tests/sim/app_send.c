@@ -121,13 +121,13 @@ bool conn_send(struct place *place, struct conn *conn)
 	unsigned left = conn->end->target - conn->end->accepted;
 	uint64_t deadline = sim_chance(128) ? 0 :
 		sim.now + sim_random() % (sim.config.patience * MS);
-	uint64_t stalled = place->peer->stalled_ns;
+	uint64_t away = place->peer->away_ns;
 	int64_t sent;
 
 	if (!left)
 		return true;
 	sent = send_some(place, conn, left, deadline);
-	app_check_deadline(place, deadline ? deadline : sim.now, stalled, "sending");
+	app_check_deadline(place, deadline ? deadline : sim.now, away, "sending");
 	oracle_sent(conn->end, sent);
 	oracle_private(conn->end, conn->channel);
 	conn->blocked = sent == -EAGAIN || sent == -ETIMEDOUT;

@@ -71,11 +71,11 @@ static void publish_some(struct place *place)
 	while (n-- && t->mine->published < t->mine->target && !err) {
 		uint64_t deadline = sim_chance(128) ? 0 :
 			sim.now + sim_random() % (sim.config.patience * MS);
-		uint64_t stalled = place->peer->stalled_ns;
+		uint64_t away = place->peer->away_ns;
 
 		t->mine->attempted = t->mine->published + 1;
 		err = publish(place, t->mine, deadline);
-		app_check_deadline(place, deadline ? deadline : sim.now, stalled, "msg_publish");
+		app_check_deadline(place, deadline ? deadline : sim.now, away, "msg_publish");
 		if (!err)
 			t->mine->published++;
 		else
@@ -99,7 +99,7 @@ static void subscribe(struct place *place, unsigned to)
 {
 	struct topics *t = &place->topics;
 	struct msg_subscribe_options options = { .retained = sim_chance(128) };
-	uint64_t deadline = sim.now + sim_pick(20 * MS), stalled = place->peer->stalled_ns;
+	uint64_t deadline = sim.now + sim_pick(20 * MS), away = place->peer->away_ns;
 	struct subscriber *s = &t->sub[to];
 	struct msg_peer peer;
 	int err;
@@ -108,7 +108,7 @@ static void subscribe(struct place *place, unsigned to)
 	fault_moment(place->peer);
 	oracle_subscribing(&s->oracle);
 	err = msg_subscribe(place->region, topic_name(to), &options, &s->handle, deadline);
-	app_check_deadline(place, deadline, stalled, "msg_subscribe");
+	app_check_deadline(place, deadline, away, "msg_subscribe");
 	if (!err) {
 		msg_subscription_peer(s->handle, &peer);
 		oracle_subscribed(&s->oracle, place->seat, &peer, options.retained);
@@ -125,7 +125,7 @@ static void receive(struct place *place, struct subscriber *s)
 {
 	uint64_t deadline = sim_chance(200) ? 0 :
 		sim.now + sim_random() % (sim.config.patience * MS);
-	uint64_t stalled = place->peer->stalled_ns;
+	uint64_t away = place->peer->away_ns;
 	uint64_t published = s->oracle.topic ? s->oracle.topic->published : 0;
 	struct msg_topic_mark mark;
 	int64_t got;
@@ -134,7 +134,7 @@ static void receive(struct place *place, struct subscriber *s)
 	got = msg_topic_recv(s->handle, place->app->bytes, LONGEST, &mark, deadline);
 	app_has_read(place, got);
 
-	app_check_deadline(place, deadline ? deadline : sim.now, stalled, "msg_topic_recv");
+	app_check_deadline(place, deadline ? deadline : sim.now, away, "msg_topic_recv");
 	if (got == -EAGAIN || got == -ETIMEDOUT)
 		return;
 	if (got >= 0) {

@@ -68,6 +68,7 @@ static void stall(struct sim_peer *p)
 	p->state = PEER_STALLED;
 	p->resume_at = sim.now + ns;
 	p->stalled_ns += ns;
+	p->away_ns += ns;
 	for (i = 0; i < sim.config.regions; i++)
 		sim.spoiled = sim.spoiled || (p->seat[i].formats && p->seat[i].slot < 0);
 	sim.stalls_done++;

@@ -67,6 +67,7 @@ static void peer_start(struct sim_peer *p)
 	p->sp = top;
 	p->fresh = true;
 	p->state = PEER_READY;
+	p->ready_at = sim.now;
 	p->lives++;
 	p->restart_at = SIM_NEVER;
 	p->priority = sim_pick(1000);
@@ -103,6 +104,7 @@ static uint64_t min64(uint64_t a, uint64_t b)
 static void wake(struct sim_peer *p, bool notified)
 {
 	p->state = PEER_READY;
+	p->ready_at = sim.now;
 	p->woken = notified;
 	p->wake_at = SIM_NEVER;
 	p->word = NULL;
@@ -128,7 +130,7 @@ static void peer_events(struct sim_peer *p)
 		peer_start(p);
 	if (p->resume_at <= now) {
 		p->resume_at = SIM_NEVER;
-		p->stalled_last = now;
+		p->stalled_last = p->ready_at = now;
 		p->state = PEER_READY;
 		for (i = 0; i < sim.config.regions; i++)
 			if (p->seat[i].beat)
@@ -267,6 +269,10 @@ static void schedule(void)
 		switch_stack(&nowhere, main_sp);
 		return;
 	}
+	self->ready_at = sim.now;
+	// No call keeps its deadline while others are preferred. A spinner's turns are no excuse.
+	if (sim.now - next->ready_at > MS)
+		next->away_ns += sim.now - next->ready_at;
 	grant(next);
 	sim.running = next;
 	if (next == self && !self->fresh)

@@ -141,6 +141,8 @@ struct sim_peer {
 	enum sim_fault fault;
 	bool armed;              /* its next fault may come at what the scenario aims at */
 	uint64_t stalled_ns;     /* in all */
+	uint64_t ready_at;       /* when it last ran, or could run again */
+	uint64_t away_ns;        /* in all: stalled, or ready and not run for longer than a millisecond */
 	uint64_t stalled_last;   /* when the last stall ended */
 	unsigned evictions;
 	uint64_t attached_at;    /* when msg_attach last returned; SIM_NEVER: it hasn't */
