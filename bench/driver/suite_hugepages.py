@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """One guest reads a large region in random order, in ordinary pages of the host and in huge ones."""
 
+import contextlib
+import fcntl
 import os
 import subprocess
 
@@ -15,15 +17,23 @@ def _read(name):
         return int(file.read())
 
 
-def _reserve(pages):
-    """Makes so many more available; returns what there was, or None where it isn't allowed."""
+@contextlib.contextmanager
+def _reserved(pages):
+    """So many more are available meanwhile, where that is allowed. Says whether there are so many."""
     try:
-        before = _read("nr_hugepages")
-        with open(POOL + "nr_hugepages", "w") as file:
-            file.write(str(before + pages))
+        pool = open(POOL + "nr_hugepages", "r+", encoding="ascii")
     except OSError:
-        return None
-    return before
+        yield os.path.exists(POOL) and _read("free_hugepages") - _read("resv_hugepages") >= pages
+        return
+    with pool:
+        # Whoever else changes the number, the tests too, holds this lock and puts back what it found.
+        fcntl.flock(pool, fcntl.LOCK_EX)
+        before = int(pool.read())
+        try:
+            os.pwrite(pool.fileno(), str(before + pages).encode(), 0)
+            yield _read("free_hugepages") - _read("resv_hugepages") >= pages
+        finally:
+            os.pwrite(pool.fileno(), str(before).encode(), 0)
 
 
 def _measure(context, results, host_page, words, samples):
@@ -46,18 +56,11 @@ def run(context, results):
     what = f"guest: random access in {SIZE_MIB} MiB, ordinary / huge pages of the host"
     pages = SIZE_MIB // 2
     samples = 2 if context.quick else 5
-    before = _reserve(pages) if os.path.exists(POOL) else None
-    try:
-        enough = os.path.exists(POOL) and \
-            _read("free_hugepages") - _read("resv_hugepages") >= pages
+    with _reserved(pages) as enough:
         for _ in range(1 if context.quick else 3):
             _measure(context, results, 4096, (), samples)
             if enough:
                 _measure(context, results, 2 << 20, ("--hugepages=2M",), samples)
-    finally:
-        if before is not None:
-            with open(POOL + "nr_hugepages", "w") as file:
-                file.write(str(before))
     # The best: a neighbour on the processor only ever adds to what an access takes.
     plain, huge = (min((f["value"] for f in results.select(bench="hugepages", host_page=page)),
                        default=None) for page in (4096, 2 << 20))

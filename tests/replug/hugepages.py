@@ -86,10 +86,10 @@ def isthmus(scene, *words, status=0, expect=()):
 def watch(scene, pool, words, pages, expect):
     """A run during which so many huge pages are taken, and after it none."""
     folder = os.path.join(scene.folder, "run")
+    before = pool.available()
     run = subprocess.Popen([TOOL, "run", "--dir", folder, *words], stdin=subprocess.PIPE,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                            preexec_fn=vms.harness.die_with_parent)
-    before = pool.available()
     said = []
     try:
         for line in run.stdout:

@@ -169,7 +169,9 @@ class Options(Case):
                   f'mount -t hugetlbfs -o {size} none {folder} && exec "$@"', "sh"]
         if subprocess.run(inside + ["true"], capture_output=True, check=False).returncode:
             self.skipTest("a hugetlbfs of 2 MiB pages can't be mounted here")
-        with open("/proc/sys/vm/nr_hugepages", "r+", encoding="ascii") as pages:
+        pool = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+        with open(pool, "r+", encoding="ascii") as pages:
+            # As all tests that change this number do.
             fcntl.flock(pages, fcntl.LOCK_EX)
             before = int(pages.read())
             path = self.folder() + "/socket"
