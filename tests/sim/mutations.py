@@ -23,7 +23,7 @@ REPLUGGED = "links,replugs=8,unplugs=3,put-backs=0/200,messages=8/24,peers=2/3,c
 # The scenario that shows a mutant (sim --help), found by trying: it is caught at various first seeds. Who isn't
 # here is caught where the seed draws the whole scenario.
 SCENARIOS = {
-    "judges-when-gone": "meeting=pulled",
+    "judges-when-gone": "meeting=pulled,peers=4,buffers=200",
     "gathers-when-gone": "meeting=pulled,groups,peers=3/4",
     "evicted-begins-work": "meeting=still,queues,messages=8,churn=0",
     "head-read-as-words": "lies=pointed,queues,messages=8,regions=1,contests=0,churn=0",
