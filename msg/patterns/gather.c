@@ -281,13 +281,10 @@ static int judge_founder(struct gathering *g, const struct endpoint_place *place
 		   region_load64(&slot->group.name) == g->hash &&
 		   region_load32(&slot->group.size) != g->size;
 
+	if (place->kind != KIND_GROUP)
+		return -EPROTOTYPE;
 	// Still the same? What is left of a dead founder is cleared word by word.
 	region_order_loads();
-	if (place->kind != KIND_GROUP && claim == place->life &&
-		region_load32(&slot->endpoint[place->index].state) ==
-			(place->generation << 2 | ENDPOINT_FIRM) &&
-		region_load64(&slot->claim) == claim)
-		return -EPROTOTYPE;
 	if (odd && region_load_acquire32(&slot->group.phase) == GROUP_FOUNDER &&
 		region_load64(&slot->claim) == claim)
 		return -EINVAL;
